@@ -1,0 +1,78 @@
+import importX from 'eslint-plugin-import-x'
+import tseslint from 'typescript-eslint'
+
+/** Third-party packages that exactly one place may import: [package, the place]. */
+const oneHome = [
+  ['ssh2', 'src/ssh/transport.ts'],
+  ['fast-xml-parser', 'src/sge/qstat.ts'],
+  ['listr2', 'src/ui/progress.ts'],
+  ['@listr2/prompt-adapter-inquirer', 'src/ui/progress.ts'],
+]
+
+/** The five rooms that know nothing of each other, and what is above them. */
+const rooms = ['sge', 'jupyter', 'tunnel', 'session', 'config']
+const zone = (target, from, message) => ({target, from, message})
+
+const zones = [
+  ...rooms.flatMap((room) => [
+    ...rooms
+      .filter((other) => other !== room)
+      .map((other) => zone(`src/${room}`, `src/${other}`, `${room}/ and ${other}/ never import each other; a flow joins them`)),
+    ...['commands', 'flows', 'daemon', 'ui', 'base-command.ts', 'runtime.ts'].map((above) =>
+      zone(`src/${room}`, `src/${above}`, 'imports point down'),
+    ),
+    {target: `src/${room}`, from: 'src/ssh', except: ['remote.ts'], message: `${room}/ knows the types in ssh/remote.ts only`},
+  ]),
+  ...['commands', 'ui', 'base-command.ts', 'runtime.ts'].map((above) => zone('src/flows', `src/${above}`, 'imports point down')),
+  {target: 'src/flows', from: 'src/ssh', except: ['remote.ts'], message: 'flows know no ssh, only ssh/remote.ts types'},
+  ...[...rooms, 'commands', 'flows', 'daemon', 'ui', 'base-command.ts', 'runtime.ts'].map((other) =>
+    zone('src/ssh', `src/${other}`, 'ssh/ stands below everything'),
+  ),
+]
+
+export default tseslint.config(
+  {ignores: ['dist/', 'node_modules/', 'coverage/']},
+  ...tseslint.configs.recommended,
+  {
+    files: ['src/**/*.ts', 'test/**/*.ts'],
+    plugins: {'import-x': importX},
+    languageOptions: {parserOptions: {projectService: true, tsconfigRootDir: import.meta.dirname}},
+    settings: {'import-x/resolver': {node: {extensions: ['.ts', '.js']}}},
+    rules: {
+      'import-x/no-restricted-paths': ['error', {basePath: import.meta.dirname, zones}],
+      'import-x/no-cycle': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', {considerDefaultExhaustiveForUnions: true}],
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': ['error', {checksVoidReturn: false}],
+      '@typescript-eslint/only-throw-error': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/commands/**', 'src/base-command.ts', 'src/main.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {paths: [...oneHome.map(([name, home]) => ({name, message: `only ${home} may import ${name}`})), {name: '@oclif/core', message: 'only commands/ and base-command.ts may import @oclif/core'}]},
+      ],
+    },
+  },
+  ...oneHome.map(([name, home]) => ({
+    files: [home],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {paths: oneHome.filter(([other, place]) => place !== home && other !== name).map(([other, place]) => ({name: other, message: `only ${place} may import ${other}`}))},
+      ],
+    },
+  })),
+  {
+    files: ['src/**/*.ts'],
+    rules: {'no-console': 'error', 'no-restricted-syntax': ['error', {selector: "CallExpression[callee.object.name='process'][callee.property.name='exit']", message: 'process.exit skips clean-up; abort the signal and return'}]},
+  },
+  {
+    files: ['test/**/*.ts'],
+    rules: {'no-restricted-syntax': ['error', {selector: "CallExpression[callee.object.name='vi'][callee.property.name='mock']", message: 'no mock of the project\'s own modules: fixtures, fakes for ports, a real peer for protocols'}]},
+  },
+)

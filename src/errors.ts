@@ -1,0 +1,67 @@
+/**
+ * What can go wrong, as data: a code (which fixes the exit code), one sentence, one thing to do next.
+ * Text shown to a person is made here and in the place of failure, never from a stack.
+ */
+
+/** Every error code and the exit code it ends the program with; see docs/words.md. */
+export const EXIT_CODES = {
+  unexpected: 1,
+  usage: 2,
+  config: 2,
+  'session-exists': 2,
+  'port-taken': 2,
+  unreachable: 3,
+  'login-failed': 3,
+  'connection-lost': 3,
+  'host-key': 4,
+  'no-grid-engine': 5,
+  rejected: 5,
+  'never-runs': 5,
+  'not-yours': 5,
+  'remote-storage': 5,
+  'job-failed': 6,
+  'job-ended': 6,
+  'gave-up': 7,
+  'no-session': 8,
+  'no-route': 9,
+  interrupted: 130,
+} as const
+
+export type ErrorCode = keyof typeof EXIT_CODES
+
+export interface ErrorDetails {
+  /** The one thing to do next, as a sentence or a command. */
+  hint?: string
+  cause?: unknown
+}
+
+export class JnodeError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string | null
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(redact(message), details.cause === undefined ? undefined : {cause: details.cause})
+    this.name = 'JnodeError'
+    this.code = code
+    this.hint = details.hint === undefined ? null : redact(details.hint)
+  }
+}
+
+/** Hides tokens in text from Jupyter, a log or a server, before it becomes part of an error or a log. */
+export function redact(text: string): string {
+  return text
+    .replace(/([?&]token=)(?!\.\.\.|\[secret\])[^&\s"'<>]+/gi, '$1[secret]')
+    .replace(/(authorization:\s*(?:token|bearer)\s+)\S+/gi, '$1[secret]')
+}
+
+/** The sentence of any thrown value, for the inside of another sentence. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Throws `interrupted` once the signal has been aborted. */
+export function throwIfAborted(signal?: AbortSignal): void {
+  if (!signal?.aborted) return
+  if (signal.reason instanceof JnodeError) throw signal.reason
+  throw new JnodeError('interrupted', 'Interrupted')
+}

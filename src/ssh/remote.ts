@@ -1,0 +1,44 @@
+/**
+ * The door to the cluster, as everything above sees it: run shell text on a host, follow the lines it
+ * prints, open a byte stream to an endpoint, learn that the link died. Types only: who builds it is runtime.ts.
+ */
+import type {Duplex} from 'node:stream'
+
+/** Where a server listens, as seen from the host that opens the stream. */
+export type Endpoint = {kind: 'socket'; path: string} | {kind: 'tcp'; host: string; port: number}
+
+export interface RunResult {
+  /** Exit status of the script; -1 when it did not run to its end (see `RunCommand`). */
+  exitCode: number
+  stdout: string
+  stderr: string
+}
+
+export interface RunOptions {
+  signal?: AbortSignal
+  /** Milliseconds until the call fails with `connection-lost`; 60 000 when not given. */
+  timeoutMs?: number
+}
+
+/**
+ * Runs POSIX sh scripts one after the other, each in its own subshell with stdin empty, in one round trip,
+ * and answers with one result per script, in order. Scripts travel as data on stdin, never on a command
+ * line, so they may hold secrets. Rejects with a JnodeError when the link fails, never for an exit status.
+ */
+export type RunCommand = (scripts: readonly string[], options?: RunOptions) => Promise<RunResult[]>
+
+/** Runs one script and calls `onLine` for each line of its stdout as it comes; resolves when it ends. */
+export type FollowLines = (script: string, onLine: (line: string) => void, signal: AbortSignal) => Promise<void>
+
+export type OpenStream = (endpoint: Endpoint, signal?: AbortSignal) => Promise<Duplex>
+
+export interface Remote {
+  /** `user@host` for sentences. */
+  readonly label: string
+  readonly run: RunCommand
+  readonly follow: FollowLines
+  readonly open: OpenStream
+  /** Settles once, with the reason in words, when the link is lost or closed. */
+  readonly closed: Promise<string>
+  close(): Promise<void>
+}
