@@ -1,0 +1,119 @@
+import {connect, createServer, type AddressInfo, type Server, type Socket} from 'node:net'
+import {afterEach, describe, expect, test} from 'vitest'
+import {openHere} from '../../../src/ssh/local.ts'
+import {openTunnel, type Tunnel} from '../../../src/tunnel/tunnel.ts'
+
+const closing: (() => Promise<unknown> | unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+async function server(onSocket: (socket: Socket) => void): Promise<number> {
+  const listening = createServer({allowHalfOpen: true}, onSocket)
+  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
+  closing.push(() => listening.close())
+  return (listening.address() as AddressInfo).port
+}
+
+async function tunnelTo(port: number): Promise<Tunnel> {
+  const tunnel = await openTunnel({port: 0, orNext: false})
+  tunnel.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port}))
+  closing.push(() => tunnel.close())
+  return tunnel
+}
+
+function talk(port: number, host = '127.0.0.1'): Socket {
+  const socket = connect({port, host, allowHalfOpen: true})
+  closing.push(() => socket.destroy())
+  return socket
+}
+
+async function readAll(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of socket) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+const occupy = (port: number, host: string): Promise<Server> =>
+  new Promise((resolve, reject) => {
+    const other = createServer().once('error', reject)
+    other.listen({port, host, exclusive: true}, () => resolve(other))
+    closing.push(() => other.close())
+  })
+
+describe('a tunnel', () => {
+  test('carries a large answer whole, and the half-close that asks for it', async () => {
+    const payload = Buffer.alloc(20_000_000, 'jnode ')
+    const port = await server((socket) => socket.resume().once('end', () => socket.end(payload)))
+    const socket = talk((await tunnelTo(port)).port)
+    socket.end('give')
+    expect(Buffer.compare(await readAll(socket), payload)).toBe(0)
+  })
+
+  test('answers on ::1 as on 127.0.0.1', async () => {
+    const port = await server((socket) => socket.end('hello'))
+    const tunnel = await tunnelTo(port)
+    expect(String(await readAll(talk(tunnel.port, '::1')))).toBe('hello')
+  })
+
+  test('survives a browser that resets while data flows both ways', async () => {
+    let served = 0
+    const port = await server((socket) => {
+      served++
+      socket.on('error', () => {})
+      const pump = () => {
+        while (!socket.destroyed && socket.write(Buffer.alloc(65_536)));
+      }
+      socket.on('drain', pump).resume()
+      pump()
+    })
+    const tunnel = await tunnelTo(port)
+    for (let i = 0; i < 20; i++) {
+      const socket = talk(tunnel.port)
+      socket.on('error', () => {})
+      await new Promise((resolve) => socket.once('data', resolve))
+      socket.resetAndDestroy()
+    }
+    const last = talk(tunnel.port)
+    await new Promise((resolve) => last.once('data', resolve))
+    expect(served).toBe(21)
+  })
+
+  test('closes a connection at once while the way is down, and serves again after', async () => {
+    const port = await server((socket) => socket.end('back'))
+    const tunnel = await tunnelTo(port)
+    tunnel.route(null)
+    expect(String(await readAll(talk(tunnel.port)))).toBe('')
+    tunnel.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port}))
+    expect(String(await readAll(talk(tunnel.port)))).toBe('back')
+  })
+
+  test('closes the connection of a server that refuses', async () => {
+    const tunnel = await tunnelTo(1)
+    expect(String(await readAll(talk(tunnel.port)))).toBe('')
+  })
+
+  test('leaves no listener after close', async () => {
+    const tunnel = await openTunnel({port: 0, orNext: false})
+    await tunnel.close()
+    const again = await openTunnel({port: tunnel.port, orNext: false})
+    expect(again.port).toBe(tunnel.port)
+    await again.close()
+  })
+})
+
+describe('the local port', () => {
+  test.each(['127.0.0.1', '::1'])('is refused when somebody else has it on %s', async (host) => {
+    const other = await occupy(0, host)
+    const {port} = other.address() as AddressInfo
+    await expect(openTunnel({port, orNext: false})).rejects.toMatchObject({code: 'port-taken', message: `Port ${port} of this computer is taken`})
+  })
+
+  test('is the next free one when that will do', async () => {
+    const other = await occupy(0, '127.0.0.1')
+    const {port} = other.address() as AddressInfo
+    const tunnel = await openTunnel({port, orNext: true})
+    closing.push(() => tunnel.close())
+    expect(tunnel.port).toBeGreaterThan(port)
+  })
+})
