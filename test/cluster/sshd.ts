@@ -1,0 +1,59 @@
+/** SSH servers of the lab: each with a host key of its own, its log, and what can be read from it. */
+import {appendFile, mkdir, readFile, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {labPaths} from './paths.ts'
+import {run} from './run.ts'
+import {fqdn, type HostName, HOSTS, SSH_SERVERS} from './topology.ts'
+
+const SSHD_CONFIG = `HostKey /etc/ssh/ssh_host_ed25519_key
+PidFile /run/sshd.pid
+LogLevel VERBOSE
+UsePAM no
+UseDNS no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+# A test suite logs in more often at once than people do.
+MaxStartups 200
+Subsystem sftp /usr/lib/openssh/sftp-server
+`
+
+/** Writes /etc/ssh of a host: client configuration everywhere, server configuration and key on servers. */
+export async function writeSshDirectory(lab: string, host: HostName): Promise<void> {
+  const directory = join(labPaths(lab).host(host), 'ssh')
+  await mkdir(directory)
+  await writeFile(join(directory, 'ssh_config'), '')
+  if (!isServer(host)) return
+  await writeFile(join(directory, 'sshd_config'), SSHD_CONFIG)
+  await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', fqdn(host), '-f', join(directory, 'ssh_host_ed25519_key')])
+}
+
+export function isServer(host: HostName): boolean {
+  return (SSH_SERVERS as readonly HostName[]).includes(host)
+}
+
+/** known_hosts lines for some servers, each under all its names. */
+export async function knownHosts(lab: string, hosts: readonly HostName[]): Promise<string> {
+  const lines = hosts.map(async (host) => {
+    const [type, key] = (await hostKey(lab, host)).split(' ')
+    return `${host},${fqdn(host)},${HOSTS[host].address} ${type} ${key}\n`
+  })
+  return (await Promise.all(lines)).join('')
+}
+
+/** A server's public host key. */
+export function hostKey(lab: string, host: HostName): Promise<string> {
+  return readFile(join(labPaths(lab).host(host), 'ssh', 'ssh_host_ed25519_key.pub'), 'utf8')
+}
+
+/** The head knows the keys of the whole cluster for all its users, as an administrator sets it up. */
+export async function writeSiteKnownHosts(lab: string): Promise<void> {
+  const lines = await knownHosts(lab, ['head', 'node1', 'node2'])
+  await appendFile(join(labPaths(lab).host('head'), 'ssh', 'ssh_known_hosts'), lines)
+}
+
+/** How often this host's sshd has accepted a login, less a number read before. */
+export async function accepted(lab: string, host: HostName, since = 0): Promise<number> {
+  const log = await readFile(join(labPaths(lab).host(host), 'log', 'sshd.log'), 'utf8')
+  // "Accepted publickey for alice ..."; the verbose log also has "Accepted key ... found at ..." before it.
+  return log.split('\n').filter((line) => /^Accepted \S+ for /.test(line)).length - since
+}
