@@ -1,0 +1,141 @@
+/** The known_hosts format and what its lines say about a key. Pure: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT, and ssh's own verdicts. */
+import {createHash, createHmac, randomBytes} from 'node:crypto'
+
+export interface KnownHost {
+  file: string
+  /** Counted from 1. */
+  line: number
+  marker: 'cert-authority' | 'revoked' | null
+  /** The first field: patterns divided by commas, or one hashed name. */
+  names: string
+  keyType: string
+  key: Buffer
+}
+
+export interface HostName {
+  host: string
+  port: number
+  /** HostKeyAlias: stands for host and port together. */
+  alias: string | null
+}
+
+export type Verdict =
+  | {verdict: 'known'}
+  /** `otherTypes`: the host is known by keys of other types. `elsewhere`: lines of other hosts that hold this very key. */
+  | {verdict: 'unknown'; otherTypes: KnownHost[]; elsewhere: KnownHost[]}
+  | {verdict: 'changed'; file: string; line: number; knownKey: Buffer}
+  | {verdict: 'revoked'; file: string; line: number}
+
+/** The entries of one file; comments and lines that make no sense are left out, as ssh does. */
+export function parseKnownHosts(text: string, file: string): KnownHost[] {
+  return text.split('\n').flatMap((line, i) => {
+    const entry = parseLine(line)
+    return entry ? [{...entry, file, line: i + 1}] : []
+  })
+}
+
+function parseLine(line: string): Omit<KnownHost, 'file' | 'line'> | null {
+  const fields = line.trim().split(/[ \t]+/)
+  let marker: KnownHost['marker'] = null
+  if (fields[0]!.startsWith('@')) {
+    const word = fields.shift()
+    if (word !== '@cert-authority' && word !== '@revoked') return null
+    marker = word === '@revoked' ? 'revoked' : 'cert-authority'
+  }
+  const [names, keyType, base64] = fields
+  if (!names || names.startsWith('#') || !keyType || !base64) return null
+  const key = Buffer.from(base64, 'base64')
+  // The type is written twice, in words and in the key itself: a line where they differ is broken.
+  return typeOf(key) === keyType ? {marker, names, keyType, key} : null
+}
+
+/** The type that a public key in wire form names in its first string; '' when it is no key. */
+export function typeOf(key: Buffer): string {
+  if (key.length < 4) return ''
+  const length = key.readUInt32BE(0)
+  return length > 0 && length <= 64 && key.length > 4 + length ? key.toString('latin1', 4, 4 + length) : ''
+}
+
+/** What the entries say about a key shown by a host, as ssh would. Certificates cannot be checked here, so @cert-authority makes no key known. */
+export function judge(entries: readonly KnownHost[], shown: HostName & {key: Buffer}): Verdict {
+  const {key, ...at} = shown
+  const verdict = judgeName(entries, at, key)
+  // ssh's "checking without port identifier": a key known for the host on port 22 is good on its other ports.
+  if (verdict.verdict === 'unknown' && at.alias === null && at.port !== 22) {
+    const portless = judgeName(entries, {...at, port: 22}, key)
+    if (portless.verdict === 'known') return portless
+  }
+  return verdict
+}
+
+function judgeName(entries: readonly KnownHost[], at: HostName, key: Buffer): Verdict {
+  const own = entriesFor(entries, at)
+  const revoked = own.find((entry) => entry.marker === 'revoked' && entry.key.equals(key))
+  if (revoked) return {verdict: 'revoked', file: revoked.file, line: revoked.line}
+  const plain = own.filter((entry) => entry.marker === null)
+  if (plain.some((entry) => entry.key.equals(key))) return {verdict: 'known'}
+  const type = familyOf(typeOf(key))
+  const other = plain.find((entry) => familyOf(entry.keyType) === type)
+  if (other) return {verdict: 'changed', file: other.file, line: other.line, knownKey: other.key}
+  const elsewhere = entries.filter((entry) => entry.marker === null && entry.key.equals(key))
+  return {verdict: 'unknown', otherTypes: plain, elsewhere}
+}
+
+/** Types of the keys that the entries hold for a host, first to last, so that the server can be asked for one of them. */
+export function knownTypes(entries: readonly KnownHost[], at: HostName): string[] {
+  return [...new Set(entriesFor(entries, at).filter((entry) => entry.marker === null).map((entry) => entry.keyType))]
+}
+
+function entriesFor(entries: readonly KnownHost[], at: HostName): KnownHost[] {
+  const name = nameOf(at)
+  return entries.filter((entry) => matches(entry.names, name))
+}
+
+/** ssh counts the curves of ECDSA as one type of key. */
+function familyOf(keyType: string): string {
+  return keyType.startsWith('ecdsa-sha2-') ? 'ecdsa' : keyType
+}
+
+/** The name under which known_hosts keeps a host: the port is part of it unless it is 22. */
+export function nameOf({host, port, alias}: HostName): string {
+  if (alias !== null) return alias.toLowerCase()
+  return port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`
+}
+
+function matches(names: string, name: string): boolean {
+  if (names.startsWith('|')) return hashMatches(names, name)
+  let matched = false
+  for (const pattern of names.split(',')) {
+    if (pattern.startsWith('!')) {
+      // One negated match shuts the whole line out, wherever it stands.
+      if (globMatches(pattern.slice(1), name)) return false
+    } else if (globMatches(pattern, name)) matched = true
+  }
+  return matched
+}
+
+function hashMatches(names: string, name: string): boolean {
+  const [, salt, hash] = /^\|1\|([^|]+)\|([^|]+)$/.exec(names) ?? []
+  return salt !== undefined && createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash
+}
+
+function globMatches(pattern: string, name: string): boolean {
+  const expression = pattern.replaceAll(/[.+^${}()|[\]\\/]/g, '\\$&').replaceAll(/\*+/g, '.*').replaceAll('?', '.')
+  return new RegExp(`^${expression}$`, 's').test(name)
+}
+
+/** `SHA256:…`, as ssh prints it. */
+export function fingerprint(key: Buffer): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
+}
+
+/** The line that makes a key known, without a newline. */
+export function lineFor(at: HostName, key: Buffer, {hash}: {hash: boolean}): string {
+  const name = nameOf(at)
+  return `${hash ? hashed(name) : name} ${typeOf(key)} ${key.toString('base64')}`
+}
+
+function hashed(name: string): string {
+  const salt = randomBytes(20)
+  return `|1|${salt.toString('base64')}|${createHmac('sha1', salt).update(name).digest('base64')}`
+}

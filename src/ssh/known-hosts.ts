@@ -1,0 +1,178 @@
+/**
+ * Whether the key a hop shows is the right one. Called while keys are exchanged, so before any secret: ssh2 asks
+ * its hostVerifier during the key exchange and offers no password and no key until that has said yes.
+ */
+import {readFileSync} from 'node:fs'
+import {appendFile, mkdir, open} from 'node:fs/promises'
+import {dirname} from 'node:path'
+import {JnodeError, throwIfAborted} from '../errors.ts'
+import {quote} from '../shell.ts'
+import type {Hop} from './host-config.ts'
+import {fingerprint, judge, knownTypes, lineFor, nameOf, parseKnownHosts, typeOf, type HostName, type KnownHost, type Verdict} from './known-hosts-file.ts'
+import type {Prompter} from './prompt.ts'
+
+export interface HostKeyCheck {
+  hop: Hop
+  /** The public key in wire form, as the server showed it. */
+  key: Buffer
+  prompter: Prompter
+  /**
+   * Keys learned over an already authenticated way (`type base64 …` lines as in a `.pub` file): exactly these are
+   * accepted, whatever known_hosts says but for @revoked.
+   */
+  pinned?: readonly string[]
+  /** A file of our own where an unknown key is accepted and noted without a question: for nodes that are rebuilt often. */
+  acceptNewFile?: string
+  signal?: AbortSignal
+}
+
+/** Resolves when the key may be trusted; throws `host-key` when not, saying what to do. */
+export async function checkHostKey(check: HostKeyCheck): Promise<void> {
+  const {hop, key, acceptNewFile} = check
+  const entries = knownHostsFiles(hop, acceptNewFile).flatMap(entriesOf)
+  const verdict = judge(entries, {...placeOf(hop), key})
+  if (verdict.verdict === 'revoked') throw revoked(hop, key, verdict)
+  if (check.pinned && check.pinned.length > 0) return checkPinned(hop, key, check.pinned)
+  if (verdict.verdict === 'known') return
+  // With `StrictHostKeyChecking no` ssh goes on after a change, without passwords. A change is refused here all the same:
+  // the token of a notebook is a secret too.
+  if (verdict.verdict === 'changed') throw changed(hop, key, verdict)
+  await acceptUnknown(check, verdict)
+}
+
+async function acceptUnknown(check: HostKeyCheck, unknown: Extract<Verdict, {verdict: 'unknown'}>): Promise<void> {
+  const {hop, key} = check
+  if (check.acceptNewFile === undefined) {
+    if (hop.strictHostKeyChecking === 'yes') {
+      throw new JnodeError('host-key', `The host key of ${hop.label} is not known (${described(key)}) and StrictHostKeyChecking is yes`, {
+        hint: `Put the key of ${hop.host} into ${hop.userKnownHostsFiles[0] ?? 'known_hosts'} after comparing it with what its admins publish.`,
+      })
+    }
+    if (hop.strictHostKeyChecking === 'ask') await askUser(check, unknown)
+  }
+  const file = check.acceptNewFile ?? hop.userKnownHostsFiles[0]
+  // No file at all is `UserKnownHostsFile none`: accepted for this time only, as ssh does.
+  if (file !== undefined) await appendKnownHost(file, lineFor(placeOf(hop), key, {hash: hop.hashKnownHosts}))
+}
+
+async function askUser({hop, key, prompter, signal}: HostKeyCheck, unknown: Extract<Verdict, {verdict: 'unknown'}>): Promise<void> {
+  if (!prompter.canAsk || hop.batchMode) {
+    throw new JnodeError('host-key', `The host key of ${hop.label} is not known (${described(key)}) and there is no terminal to ask on`, {
+      hint: `Run \`${hop.sshCommand}\` in a terminal once, compare the fingerprint with what the admins of ${hop.host} publish, and answer yes.`,
+    })
+  }
+  let text = questionText(hop, key, unknown)
+  for (;;) {
+    throwIfAborted(signal)
+    const answer = (await prompter.ask({text, echo: true, hop: hop.label, kind: 'confirm'}, signal)).trim()
+    if (/^yes$/i.test(answer) || answer === fingerprint(key)) return
+    // A program behind SSH_ASKPASS would give the same wrong answer for ever.
+    if (answer === '' || /^no$/i.test(answer) || prompter.unattended) {
+      throw new JnodeError('host-key', `The host key of ${hop.label} was not accepted (${described(key)})`)
+    }
+    text = "Please type 'yes', 'no' or the fingerprint: "
+  }
+}
+
+function questionText(hop: Hop, key: Buffer, {otherTypes, elsewhere}: Extract<Verdict, {verdict: 'unknown'}>): string {
+  const others = otherTypes.length > 0 ? '\nbut keys of different type are already known for this host.' : '.'
+  const names = elsewhere.slice(0, 8).map((entry) => `    ${entry.file}:${entry.line}: ${entry.names.startsWith('|') ? '[hashed name]' : entry.names}`)
+  return [
+    `The authenticity of host '${nameOf(placeOf(hop))}' can't be established${others}`,
+    `${shortType(key)} key fingerprint is ${fingerprint(key)}.`,
+    names.length > 0 ? `This host key is known by the following other names/addresses:\n${names.join('\n')}` : 'This key is not known by any other names.',
+    'Are you sure you want to continue connecting (yes/no/[fingerprint])? ',
+  ].join('\n')
+}
+
+function checkPinned(hop: Hop, key: Buffer, pinned: readonly string[]): void {
+  const base64 = key.toString('base64')
+  if (pinned.some((line) => line.split(/\s+/).includes(base64))) return
+  throw new JnodeError('host-key', `${hop.label} showed another host key (${described(key)}) than the one the job there reported`, {
+    hint: `Something else answers in the place of ${hop.host}. Tell the admins of the cluster.`,
+  })
+}
+
+function changed(hop: Hop, key: Buffer, {file, line, knownKey}: Extract<Verdict, {verdict: 'changed'}>): JnodeError {
+  return new JnodeError(
+    'host-key',
+    `The host key of ${hop.label} has changed: ${file} line ${line} has ${described(knownKey)}, the host now shows ${described(key)}`,
+    {
+      hint: `Somebody may be listening in. Only if you know from its admins that ${hop.host} got a new key: ssh-keygen -f ${quote(file)} -R ${quote(nameOf(placeOf(hop)))}`,
+    },
+  )
+}
+
+function revoked(hop: Hop, key: Buffer, {file, line}: Extract<Verdict, {verdict: 'revoked'}>): JnodeError {
+  return new JnodeError('host-key', `The host key of ${hop.label} (${described(key)}) is marked as revoked in ${file} line ${line}`, {
+    hint: `The private half of this key is known to others. Ask the admins of ${hop.host}.`,
+  })
+}
+
+/** What ssh2 1.17 can check, in its order. */
+const SSH2_HOST_KEYS = ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa']
+
+/**
+ * The whole list of host key algorithms to offer, in order: what the user's configuration allows, the types already known
+ * for this hop first, so that a server with several keys does not look new because it was asked for another one. Read
+ * synchronously: the transport needs it in the same tick as the connection.
+ */
+export function hostKeyAlgorithms(hop: Hop, acceptNewFile?: string): string[] {
+  const entries = knownHostsFiles(hop, acceptNewFile).flatMap(entriesOf)
+  const known = knownTypes(entries, placeOf(hop)).flatMap((type) => (type === 'ssh-rsa' ? SSH2_HOST_KEYS.filter((name) => name.includes('rsa')) : [type]))
+  const configured = hop.hostKeyAlgorithms.filter((name) => SSH2_HOST_KEYS.includes(name))
+  const allowed = configured.length > 0 ? configured : SSH2_HOST_KEYS
+  return [...known.filter((name) => allowed.includes(name)), ...allowed.filter((name) => !known.includes(name))]
+}
+
+function knownHostsFiles(hop: Hop, acceptNewFile?: string): string[] {
+  return [...(acceptNewFile === undefined ? [] : [acceptNewFile]), ...hop.userKnownHostsFiles, ...hop.globalKnownHostsFiles]
+}
+
+/** A file that is missing or may not be read holds no entries, as for ssh. */
+function entriesOf(file: string): KnownHost[] {
+  try {
+    return parseKnownHosts(readFileSync(file, 'utf8'), file)
+  } catch {
+    return []
+  }
+}
+
+/** Adds one line, making the directory (0700) and the file (0600) where they are missing. */
+export async function appendKnownHost(file: string, line: string): Promise<void> {
+  try {
+    await mkdir(dirname(file), {recursive: true, mode: 0o700})
+    const gap = (await endsInNewline(file)) ? '' : '\n'
+    // One write with O_APPEND: another ssh may be adding its own line at this moment.
+    await appendFile(file, `${gap}${line}\n`, {mode: 0o600})
+  } catch (error) {
+    throw new JnodeError('host-key', `Cannot note the accepted host key in ${file}`, {hint: 'Check who owns the file and its directory.', cause: error})
+  }
+}
+
+async function endsInNewline(file: string): Promise<boolean> {
+  const handle = await open(file, 'r').catch(() => null)
+  if (handle === null) return true
+  try {
+    const {size} = await handle.stat()
+    if (size === 0) return true
+    const {buffer} = await handle.read(Buffer.alloc(1), 0, 1, size - 1)
+    return buffer[0] === 0x0a
+  } finally {
+    await handle.close()
+  }
+}
+
+function placeOf(hop: Hop): HostName {
+  return {host: hop.host, port: hop.port, alias: hop.hostKeyAlias}
+}
+
+function described(key: Buffer): string {
+  return `${shortType(key)} ${fingerprint(key)}`
+}
+
+/** ED25519, RSA, ECDSA: as ssh says it. */
+function shortType(key: Buffer): string {
+  const type = typeOf(key)
+  return type.startsWith('ecdsa-') ? 'ECDSA' : type.replace(/^ssh-/, '').toUpperCase()
+}
