@@ -8,9 +8,10 @@ import {labPaths, netns} from './paths.ts'
 import {run, tryRun, until} from './run.ts'
 import {carrierOf, HOSTS, type HostName, type NetworkName} from './topology.ts'
 
-/** What a host needs to boot besides its name. */
+/** What a host needs to boot besides its own name. */
 export interface Boot {
-  lab: string
+  /** The lab's. */
+  name: string
   /** This project's directory, seen on every host as /srv/jnode. */
   checkout: string
   /** The node binary, seen on every host as /srv/bin/node. */
@@ -47,7 +48,7 @@ async function networkUp(lab: string, host: HostName): Promise<void> {
 }
 
 /** Starts a host whose namespace and files exist; answers when its sshd listens. /run and /tmp start empty. */
-export async function boot({lab, checkout, node}: Boot, host: HostName): Promise<void> {
+export async function boot({name: lab, checkout, node}: Boot, host: HostName): Promise<void> {
   const paths = labPaths(lab)
   const own = paths.host(host)
   for (const emptied of ['run', 'tmp']) {

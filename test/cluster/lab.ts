@@ -1,6 +1,5 @@
 /** A lab as a whole: building it, finding a standing one, taking it down, and the handle tests work with. */
 import type {ChildProcess} from 'node:child_process'
-import {existsSync} from 'node:fs'
 import {mkdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
@@ -9,39 +8,43 @@ import {nodesReady, qconf, startGridEngine, writeCell} from './grid-engine.ts'
 import {execIn, type ExecOptions, spawnIn, type SpawnOptions} from './guest.ts'
 import {boot, createNamespace, initPid, killAll, plugIn, powerCut, setLink, setNetwork} from './hosts.ts'
 import {files, jobs, listeners, processes} from './inspect.ts'
+import {alone} from './lock.ts'
 import {ensurePackages, obstacle} from './packages.ts'
 import {labPaths, netns} from './paths.ts'
-import {type Result, run, tryRun, until} from './run.ts'
+import {type Result, run, tryRun} from './run.ts'
 import {accepted, hostKey, knownHosts, writeSiteKnownHosts, writeSshDirectory} from './sshd.ts'
 import {HOST_NAMES, type HostName, HOSTS, type NetworkName, NODES} from './topology.ts'
 import {makeHomes, writeEtc} from './users.ts'
 
-/** Facts about a standing lab, as saved in its directory. */
+/** Facts about a standing lab, saved in its directory when it is complete. */
 export interface LabFacts {
   name: string
+  /** The project's directory that its hosts see as /srv/jnode. */
   checkout: string
+  /** The Node they see as /srv/bin/node. */
   node: string
-  upSeconds: number
 }
+
+const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url))
 
 export type Lab = ReturnType<typeof handle>
 
 /** The lab cannot be built here, for a reason that is nobody's mistake: one sentence. */
 export class NoLabHere extends Error {}
 
-/** Builds the lab, or finds it standing. Two calls at once build it once. */
+/** Builds the lab, or finds it standing; one with a host that is off is broken and built anew. */
 export async function upLab(name: string): Promise<Lab> {
   const reason = obstacle()
   if (reason !== undefined) throw new NoLabHere(reason)
-  const paths = labPaths(name)
-  for (;;) {
-    const facts = await factsOf(name)
-    if (facts && HOST_NAMES.every((host) => initPid(name, host) !== undefined)) return handle(facts)
-    if (await claim(name)) return handle(await build(name))
-    // Somebody builds it: wait for the facts. If the builder died or a host is off, begin anew.
-    if (!facts) await until(`lab ${name}, built by another process`, async () => existsSync(paths.facts) || !(await builderLives(name)), 300_000)
-    if (!existsSync(paths.facts) || facts) await downLab(name)
-  }
+  return alone(lockOf(name), async () => {
+    const standing = await factsOf(name)
+    if (standing && HOST_NAMES.every((host) => initPid(name, host) !== undefined)) {
+      if (standing.checkout !== CHECKOUT) throw new Error(`lab ${name} is up for ${standing.checkout}: take it down there, or use another name`)
+      return handle(standing)
+    }
+    await remove(name)
+    return handle(await build(name))
+  })
 }
 
 /** The handle of a lab that stands already. */
@@ -52,7 +55,15 @@ export async function attachLab(name: string): Promise<Lab> {
 }
 
 /** Removes every trace of a lab, whole, half built or broken; fine if there is none. */
-export async function downLab(name: string): Promise<void> {
+export function downLab(name: string): Promise<void> {
+  return alone(lockOf(name), () => remove(name))
+}
+
+function lockOf(name: string): string {
+  return `jnode-lab-${name}`
+}
+
+async function remove(name: string): Promise<void> {
   const standing = new Set((await tryRun(['ip', 'netns', 'list'])).stdout.split('\n').map((line) => line.split(' ')[0] ?? ''))
   const ours = HOST_NAMES.map((host) => netns(name, host)).filter((namespace) => standing.has(namespace))
   // Mounts and interfaces live in namespaces and go with their last process.
@@ -66,40 +77,20 @@ export async function factsOf(name: string): Promise<LabFacts | undefined> {
   return text === undefined ? undefined : (JSON.parse(text) as LabFacts)
 }
 
-/** Takes the lab's name for this process: true for one of all callers. */
-async function claim(name: string): Promise<boolean> {
-  const paths = labPaths(name)
-  try {
-    await mkdir(paths.root, {mode: 0o700})
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  }
-  await writeFile(paths.builder, String(process.pid))
-  return true
-}
-
-async function builderLives(name: string): Promise<boolean> {
-  const pid = await readFile(labPaths(name).builder, 'utf8').catch(() => '')
-  return pid === '' || existsSync(`/proc/${pid}`)
-}
-
 async function build(name: string): Promise<LabFacts> {
-  const started = Date.now()
+  const facts = {name, checkout: CHECKOUT, node: process.execPath}
   try {
     await ensurePackages()
-    const bootFacts = {lab: name, checkout: fileURLToPath(new URL('../..', import.meta.url)), node: process.execPath}
     await writeFiles(name)
     for (const host of HOST_NAMES) await createNamespace(name, host)
     for (const host of HOST_NAMES) await plugIn(name, host)
-    await Promise.all(HOST_NAMES.map((host) => boot(bootFacts, host)))
-    await checkReachable(name, bootFacts)
+    await Promise.all(HOST_NAMES.map((host) => boot(facts, host)))
+    await checkReachable(facts)
     await startGridEngine(name)
-    const facts = {name, checkout: bootFacts.checkout, node: bootFacts.node, upSeconds: (Date.now() - started) / 1000}
     await writeFile(labPaths(name).facts, `${JSON.stringify(facts, null, 2)}\n`)
     return facts
   } catch (error) {
-    await downLab(name)
+    await remove(name)
     throw error
   }
 }
@@ -124,8 +115,9 @@ async function writeFiles(name: string): Promise<void> {
 }
 
 /** An ordinary user must be able to read the checkout and run this Node, whatever directories they lie in. */
-async function checkReachable(name: string, {checkout, node}: {checkout: string; node: string}): Promise<void> {
-  const {exitCode} = await execIn({lab: name, host: 'laptop', user: 'alice'}, ['/srv/bin/node', '-e', 'require("fs").readFileSync("/srv/jnode/package.json")'])
+async function checkReachable({name, checkout, node}: LabFacts): Promise<void> {
+  const read = ['/srv/bin/node', '-e', 'require("fs").readFileSync("/srv/jnode/package.json")']
+  const {exitCode} = await execIn({lab: name, host: 'laptop', user: 'alice'}, read)
   if (exitCode !== 0) throw new Error(`the lab's users must be able to read ${checkout} and run ${node}: chmod -R a+rX them`)
 }
 
@@ -156,7 +148,7 @@ function handle(facts: LabFacts) {
     powerCut: (host: HostName) => powerCut(name, host),
     /** Boots a host after a power cut, with its Grid Engine daemon. */
     boot: async (host: HostName) => {
-      await boot({lab: name, ...facts}, host)
+      await boot(facts, host)
       if (host === 'head') await startDaemon(name, host, 'sge_qmaster')
       if ((NODES as readonly HostName[]).includes(host)) await startDaemon(name, host, 'sge_execd')
     },

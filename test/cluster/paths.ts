@@ -12,8 +12,6 @@ export interface LabPaths {
   root: string
   /** Facts about a finished `up`; written last, so its presence says that the lab is complete. */
   facts: string
-  /** Holds the pid of the process that builds the lab. */
-  builder: string
   /** Files bound over those of /etc on every host. */
   etc: string
   /** The Grid Engine cell shared by head and nodes. */
@@ -30,7 +28,6 @@ export function labPaths(name: string): LabPaths {
   return {
     root,
     facts: join(root, 'lab.json'),
-    builder: join(root, 'builder.pid'),
     etc: join(root, 'etc'),
     cell: join(root, 'cell'),
     home: (host, inCluster) => join(root, 'home', inCluster ? 'cluster' : host),
