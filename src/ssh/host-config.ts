@@ -57,6 +57,8 @@ export interface Hop {
 export interface HostConfigDeps {
   /** As `ssh -F`; ssh's own files when not given. */
   configFile?: string
+  /** Taken instead of UserKnownHostsFile on every hop. */
+  knownHostsFile?: string
   /** The ssh program, `ssh` on PATH when not given. */
   program?: string
   env?: NodeJS.ProcessEnv
@@ -87,7 +89,7 @@ async function expandChain(targets: readonly Target[], deps: HostConfigDeps, abo
   for (const [i, target] of targets.entries()) {
     const settings = await settingsOf(target, deps)
     const hop = await hopOf(target, settings, deps)
-    hop.sshCommand = sshCommandTo(target, targets.slice(0, i))
+    hop.sshCommand = sshCommandTo(target, targets.slice(0, i), deps)
     // ssh reaches the later ones through `-J`, which shuts out their own ProxyJump and ProxyCommand.
     if (i > 0) hop.proxyCommand = null
     else hops.push(...(await ownJumps(hop, settings, {deps, above})))
@@ -107,10 +109,11 @@ async function ownJumps(hop: Hop, settings: Settings, {deps, above}: {deps: Host
   return expandChain(jump.split(',').map(parseTarget), deps, [...above, hop.label])
 }
 
-function sshCommandTo(target: Target, before: readonly Target[]): string {
+function sshCommandTo(target: Target, before: readonly Target[], {knownHostsFile}: HostConfigDeps): string {
+  const knownHosts = knownHostsFile === undefined ? [] : ['-o', `UserKnownHostsFile="${knownHostsFile}"`]
   const jumps = before.length > 0 ? ['-J', before.map(targetText).join(',')] : []
   const port = target.port === null ? [] : ['-p', String(target.port)]
-  return command(['ssh', ...jumps, ...port, target.user === null ? target.host : `${target.user}@${target.host}`])
+  return command(['ssh', ...knownHosts, ...jumps, ...port, target.user === null ? target.host : `${target.user}@${target.host}`])
 }
 
 /** Keyword in lower case -> its values, in order, as `ssh -G` prints them. */
@@ -183,7 +186,7 @@ async function hopOf(target: Target, settings: Settings, deps: HostConfigDeps): 
     identitiesOnly: yes(settings, 'identitiesonly', false),
     identityAgent: agentOf(one(settings, 'identityagent'), tokens, deps),
     hostKeyAlias,
-    userKnownHostsFiles: fileList(one(settings, 'userknownhostsfile')).map((file) => expand(file, tokens, deps)),
+    userKnownHostsFiles: deps.knownHostsFile === undefined ? fileList(one(settings, 'userknownhostsfile')).map((file) => expand(file, tokens, deps)) : [deps.knownHostsFile],
     globalKnownHostsFiles: fileList(one(settings, 'globalknownhostsfile')),
     strictHostKeyChecking: strictness(one(settings, 'stricthostkeychecking')),
     hashKnownHosts: yes(settings, 'hashknownhosts', false),

@@ -21,8 +21,8 @@ export interface HostName {
 
 export type Verdict =
   | {verdict: 'known'}
-  /** `otherTypes`: the host is known by keys of other types. `elsewhere`: lines of other hosts that hold this very key. */
-  | {verdict: 'unknown'; otherTypes: KnownHost[]; elsewhere: KnownHost[]}
+  /** `elsewhere`: lines of other hosts that hold this very key. `authority`: the host is known by certificate, which is not read here. */
+  | {verdict: 'unknown'; elsewhere: KnownHost[]; authority: KnownHost | null}
   | {verdict: 'changed'; file: string; line: number; knownKey: Buffer}
   | {verdict: 'revoked'; file: string; line: number}
 
@@ -56,29 +56,34 @@ export function typeOf(key: Buffer): string {
   return length > 0 && length <= 64 && key.length > 4 + length ? key.toString('latin1', 4, 4 + length) : ''
 }
 
-/** What the entries say about a key shown by a host, as ssh would. Certificates cannot be checked here, so @cert-authority makes no key known. */
+/**
+ * What the entries say about a key shown by a host, as ssh would: a host with a known key of any type and not this one
+ * has changed. Certificates cannot be checked here, so @cert-authority makes no key known.
+ */
 export function judge(entries: readonly KnownHost[], shown: HostName & {key: Buffer}): Verdict {
   const {key, ...at} = shown
   const verdict = judgeName(entries, at, key)
+  if (verdict !== null) return verdict
   // ssh's "checking without port identifier": a key known for the host on port 22 is good on its other ports.
-  if (verdict.verdict === 'unknown' && at.alias === null && at.port !== 22) {
-    const portless = judgeName(entries, {...at, port: 22}, key)
-    if (portless.verdict === 'known') return portless
+  const portless = at.alias === null && at.port !== 22 ? judgeName(entries, {...at, port: 22}, key) : null
+  if (portless?.verdict === 'known' || portless?.verdict === 'revoked') return portless
+  return {
+    verdict: 'unknown',
+    elsewhere: entries.filter((entry) => entry.marker === null && entry.key.equals(key)),
+    authority: entriesFor(entries, at).find((entry) => entry.marker === 'cert-authority') ?? null,
   }
-  return verdict
 }
 
-function judgeName(entries: readonly KnownHost[], at: HostName, key: Buffer): Verdict {
+/** null: the name is in none of the lines. */
+function judgeName(entries: readonly KnownHost[], at: HostName, key: Buffer): Verdict | null {
   const own = entriesFor(entries, at)
   const revoked = own.find((entry) => entry.marker === 'revoked' && entry.key.equals(key))
   if (revoked) return {verdict: 'revoked', file: revoked.file, line: revoked.line}
   const plain = own.filter((entry) => entry.marker === null)
   if (plain.some((entry) => entry.key.equals(key))) return {verdict: 'known'}
-  const type = familyOf(typeOf(key))
-  const other = plain.find((entry) => familyOf(entry.keyType) === type)
-  if (other) return {verdict: 'changed', file: other.file, line: other.line, knownKey: other.key}
-  const elsewhere = entries.filter((entry) => entry.marker === null && entry.key.equals(key))
-  return {verdict: 'unknown', otherTypes: plain, elsewhere}
+  // Of several lines ssh names the last.
+  const other = plain.at(-1)
+  return other ? {verdict: 'changed', file: other.file, line: other.line, knownKey: other.key} : null
 }
 
 /** Types of the keys that the entries hold for a host, first to last, so that the server can be asked for one of them. */
@@ -89,11 +94,6 @@ export function knownTypes(entries: readonly KnownHost[], at: HostName): string[
 function entriesFor(entries: readonly KnownHost[], at: HostName): KnownHost[] {
   const name = nameOf(at)
   return entries.filter((entry) => matches(entry.names, name))
-}
-
-/** ssh counts the curves of ECDSA as one type of key. */
-function familyOf(keyType: string): string {
-  return keyType.startsWith('ecdsa-sha2-') ? 'ecdsa' : keyType
 }
 
 /** The name under which known_hosts keeps a host: the port is part of it unless it is 22. */
@@ -120,7 +120,7 @@ function hashMatches(names: string, name: string): boolean {
 }
 
 function globMatches(pattern: string, name: string): boolean {
-  const expression = pattern.replaceAll(/[.+^${}()|[\]\\/]/g, '\\$&').replaceAll(/\*+/g, '.*').replaceAll('?', '.')
+  const expression = pattern.toLowerCase().replaceAll(/[.+^${}()|[\]\\/]/g, '\\$&').replaceAll(/\*+/g, '.*').replaceAll('?', '.')
   return new RegExp(`^${expression}$`, 's').test(name)
 }
 

@@ -5,7 +5,7 @@
 import {readFileSync} from 'node:fs'
 import {appendFile, mkdir, open} from 'node:fs/promises'
 import {dirname} from 'node:path'
-import {JnodeError, throwIfAborted} from '../errors.ts'
+import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import {quote} from '../shell.ts'
 import type {Hop} from './host-config.ts'
 import {fingerprint, judge, knownTypes, lineFor, nameOf, parseKnownHosts, typeOf, type HostName, type KnownHost, type Verdict} from './known-hosts-file.ts'
@@ -24,6 +24,8 @@ export interface HostKeyCheck {
   /** A file of our own where an unknown key is accepted and noted without a question: for nodes that are rebuilt often. */
   acceptNewFile?: string
   signal?: AbortSignal
+  /** What the user should know although it stops nothing. */
+  tell?: (text: string) => void
 }
 
 /** Resolves when the key may be trusted; throws `host-key` when not, saying what to do. */
@@ -40,24 +42,30 @@ export async function checkHostKey(check: HostKeyCheck): Promise<void> {
   await acceptUnknown(check, verdict)
 }
 
-async function acceptUnknown(check: HostKeyCheck, unknown: Extract<Verdict, {verdict: 'unknown'}>): Promise<void> {
-  const {hop, key} = check
-  if (check.acceptNewFile === undefined) {
+type Unknown = Extract<Verdict, {verdict: 'unknown'}>
+
+async function acceptUnknown(check: HostKeyCheck, unknown: Unknown): Promise<void> {
+  const {hop, key, acceptNewFile} = check
+  if (acceptNewFile === undefined) {
     if (hop.strictHostKeyChecking === 'yes') {
-      throw new JnodeError('host-key', `The host key of ${hop.label} is not known (${described(key)}) and StrictHostKeyChecking is yes`, {
+      throw new JnodeError('host-key', `The host key of ${hop.label} is not known (${described(key)}) and StrictHostKeyChecking is yes${byAuthority(unknown)}`, {
         hint: `Put the key of ${hop.host} into ${hop.userKnownHostsFiles[0] ?? 'known_hosts'} after comparing it with what its admins publish.`,
       })
     }
     if (hop.strictHostKeyChecking === 'ask') await askUser(check, unknown)
   }
-  const file = check.acceptNewFile ?? hop.userKnownHostsFiles[0]
+  const file = acceptNewFile ?? hop.userKnownHostsFiles[0]
   // No file at all is `UserKnownHostsFile none`: accepted for this time only, as ssh does.
-  if (file !== undefined) await appendKnownHost(file, lineFor(placeOf(hop), key, {hash: hop.hashKnownHosts}))
+  if (file === undefined) return
+  // As with ssh, a home directory that cannot be written to keeps nobody out.
+  await appendKnownHost(file, lineFor(placeOf(hop), key, {hash: hop.hashKnownHosts})).catch((error: unknown) => {
+    check.tell?.(`The accepted host key of ${hop.host} could not be noted in ${file}: ${messageOf(error)}`)
+  })
 }
 
-async function askUser({hop, key, prompter, signal}: HostKeyCheck, unknown: Extract<Verdict, {verdict: 'unknown'}>): Promise<void> {
+async function askUser({hop, key, prompter, signal}: HostKeyCheck, unknown: Unknown): Promise<void> {
   if (!prompter.canAsk || hop.batchMode) {
-    throw new JnodeError('host-key', `The host key of ${hop.label} is not known (${described(key)}) and there is no terminal to ask on`, {
+    throw new JnodeError('host-key', `The host key of ${hop.label} is not known (${described(key)}) and there is no terminal to ask on${byAuthority(unknown)}`, {
       hint: `Run \`${hop.sshCommand}\` in a terminal once, compare the fingerprint with what the admins of ${hop.host} publish, and answer yes.`,
     })
   }
@@ -68,21 +76,27 @@ async function askUser({hop, key, prompter, signal}: HostKeyCheck, unknown: Extr
     if (/^yes$/i.test(answer) || answer === fingerprint(key)) return
     // A program behind SSH_ASKPASS would give the same wrong answer for ever.
     if (answer === '' || /^no$/i.test(answer) || prompter.unattended) {
-      throw new JnodeError('host-key', `The host key of ${hop.label} was not accepted (${described(key)})`)
+      throw new JnodeError('host-key', `The host key of ${hop.label} was not accepted (${described(key)})`, {
+        hint: `Ask the admins of ${hop.host} for the fingerprint of its key.`,
+      })
     }
     text = "Please type 'yes', 'no' or the fingerprint: "
   }
 }
 
-function questionText(hop: Hop, key: Buffer, {otherTypes, elsewhere}: Extract<Verdict, {verdict: 'unknown'}>): string {
-  const others = otherTypes.length > 0 ? '\nbut keys of different type are already known for this host.' : '.'
-  const names = elsewhere.slice(0, 8).map((entry) => `    ${entry.file}:${entry.line}: ${entry.names.startsWith('|') ? '[hashed name]' : entry.names}`)
+function questionText(hop: Hop, key: Buffer, unknown: Unknown): string {
+  const names = unknown.elsewhere.slice(0, 8).map((entry) => `    ${entry.file}:${entry.line}: ${entry.names.startsWith('|') ? '[hashed name]' : entry.names}`)
   return [
-    `The authenticity of host '${nameOf(placeOf(hop))}' can't be established${others}`,
+    `The authenticity of host '${nameOf(placeOf(hop))}' can't be established${byAuthority(unknown)}.`,
     `${shortType(key)} key fingerprint is ${fingerprint(key)}.`,
     names.length > 0 ? `This host key is known by the following other names/addresses:\n${names.join('\n')}` : 'This key is not known by any other names.',
     'Are you sure you want to continue connecting (yes/no/[fingerprint])? ',
   ].join('\n')
+}
+
+/** ssh itself asks nothing there: it checks the host's certificate, which ssh2 cannot. */
+function byAuthority({authority}: Unknown): string {
+  return authority ? ` (${authority.file} line ${authority.line} vouches for it by certificate, which jnode cannot check)` : ''
 }
 
 function checkPinned(hop: Hop, key: Buffer, pinned: readonly string[]): void {
@@ -94,12 +108,13 @@ function checkPinned(hop: Hop, key: Buffer, pinned: readonly string[]): void {
 }
 
 function changed(hop: Hop, key: Buffer, {file, line, knownKey}: Extract<Verdict, {verdict: 'changed'}>): JnodeError {
+  const remove = hop.globalKnownHostsFiles.includes(file)
+    ? `have ${file} corrected by the admins of this computer`
+    : `ssh-keygen -f ${quote(file)} -R ${quote(nameOf(placeOf(hop)))}`
   return new JnodeError(
     'host-key',
     `The host key of ${hop.label} has changed: ${file} line ${line} has ${described(knownKey)}, the host now shows ${described(key)}`,
-    {
-      hint: `Somebody may be listening in. Only if you know from its admins that ${hop.host} got a new key: ssh-keygen -f ${quote(file)} -R ${quote(nameOf(placeOf(hop)))}`,
-    },
+    {hint: `Somebody may be listening in. Only if you know from its admins that ${hop.host} got a new key: ${remove}`},
   )
 }
 
@@ -138,16 +153,12 @@ function entriesOf(file: string): KnownHost[] {
   }
 }
 
-/** Adds one line, making the directory (0700) and the file (0600) where they are missing. */
+/** Adds one line, making the directory (0700) and the file (0600) where they are missing; rejects with the file system's error. */
 export async function appendKnownHost(file: string, line: string): Promise<void> {
-  try {
-    await mkdir(dirname(file), {recursive: true, mode: 0o700})
-    const gap = (await endsInNewline(file)) ? '' : '\n'
-    // One write with O_APPEND: another ssh may be adding its own line at this moment.
-    await appendFile(file, `${gap}${line}\n`, {mode: 0o600})
-  } catch (error) {
-    throw new JnodeError('host-key', `Cannot note the accepted host key in ${file}`, {hint: 'Check who owns the file and its directory.', cause: error})
-  }
+  await mkdir(dirname(file), {recursive: true, mode: 0o700})
+  const gap = (await endsInNewline(file)) ? '' : '\n'
+  // One write with O_APPEND: another ssh may be adding its own line at this moment.
+  await appendFile(file, `${gap}${line}\n`, {mode: 0o600})
 }
 
 async function endsInNewline(file: string): Promise<boolean> {
