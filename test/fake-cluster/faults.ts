@@ -16,8 +16,9 @@ export interface Faults {
   'qsub-answer-lost': true
   'qstat-nonsense': true
   'qstat-empty': true
-  /** qmaster cannot be reached. */
+  /** qmaster cannot be reached, by qstat only or by all programs. */
   'qstat-fails': true
+  'qmaster-down': true
   'qstat-truncated': true
   /** Jobs stay in qw; the scheduler says why. */
   'never-schedules': true

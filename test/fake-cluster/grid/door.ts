@@ -11,8 +11,7 @@ import {quote} from '../../../src/shell.ts'
 import {writeProgram} from '../places.ts'
 
 export interface Request {
-  /** `qsub`, `qstat`, … */
-  program: string
+  program: Program
   args: string[]
   cwd: string
   env: Record<string, string>
@@ -27,7 +26,9 @@ export interface Answer {
 
 export type Answerer = (request: Request) => Answer
 
-export const PROGRAMS = ['qsub', 'qstat', 'qdel', 'qacct', 'qconf', 'qselect', 'qalter'] as const
+export type Program = (typeof PROGRAMS)[number]
+
+const PROGRAMS = ['qsub', 'qstat', 'qdel', 'qacct', 'qconf', 'qselect', 'qalter'] as const
 
 interface Door {
   asks: string
@@ -77,7 +78,7 @@ function readRequest(ask: string): Request {
   const stdinFile = join(ask, 'stdin')
   const env = existsSync(envFile) ? readFileSync(envFile, 'utf8') : ''
   return {
-    program: program!,
+    program: program as Program,
     args,
     cwd: cwd!,
     env: Object.fromEntries(env.split('\n').flatMap((line) => (line.includes('=') ? [[line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]] : []))),

@@ -1,9 +1,11 @@
 /** The mock Grid Engine: jobs wait, are placed, run as processes of this machine, and are gone. */
+import {constants} from 'node:os'
 import type {ActiveFaults} from '../faults.ts'
 import type {Processes} from '../processes.ts'
-import {runJob, type Ending, type Job, type JobPlaces} from './job.ts'
+import {outputPath, runJob, type Ending, type Job, type JobPlaces} from './job.ts'
 import type {QsubRequest} from './qsub.ts'
-import {PARALLEL_ENVIRONMENTS, QUEUE, SITE_NODES, sizeOf} from './site.ts'
+import {judge} from './scheduler.ts'
+import {QUEUE, SITE_NODES, sizeOf, type NodeResources} from './site.ts'
 
 /** All in milliseconds. */
 export interface Timing {
@@ -28,6 +30,7 @@ export interface GridOptions {
 export interface AccountingRecord {
   job: Job
   endedAt: Date
+  /** Grid Engine's code: 0, 26 (log), 37 (time limit), 100 (a signal). */
   failed: number
   exitStatus: number
 }
@@ -37,7 +40,7 @@ export interface Grid {
   jobs(): readonly Job[]
   find(id: number): Job | undefined
   submit(request: QsubRequest, owner?: string): Job
-  remove(job: Job, why?: 'qdel' | 'h_rt'): void
+  remove(job: Job): void
   accounting(id: number): AccountingRecord | undefined
   /** Why a pending job has not been placed, in the scheduler's words. */
   reasons(job: Job): string[]
@@ -62,51 +65,12 @@ export function makeGrid(options: GridOptions): Grid {
     timers.add(timer)
   }
 
-  const freeOn = (node: string) => {
-    const placed = [...jobs.values()].filter((job) => job.node === node)
-    const used = (name: string) => placed.reduce((sum, job) => sum + sizeOf(job.request.resources.get(name)) * job.request.slots, 0)
-    const site = SITE_NODES.find(({host}) => host === node)!
-    return {
-      slots: site.slots - placed.reduce((sum, job) => sum + job.request.slots, 0),
-      consumables: Object.fromEntries(Object.entries(site.consumables).map(([name, amount]) => [name, amount - used(name)])),
-    }
-  }
-
-  const obstacles = (job: Job, node: string): string[] => {
-    const {resources, slots, queues, pe} = job.request
-    const free = freeOn(node)
-    const found: string[] = []
-    const host = resources.get('hostname') ?? resources.get('h')
-    if (host !== undefined && host !== node && host !== node.split('.')[0]) {
-      found.push(`(-l hostname=${host}) cannot run at host "${node}" because it offers only hf:hostname=${node}`)
-    }
-    if (queues.length > 0 && !queues.some((queue) => queue === QUEUE || queue === `${QUEUE}@${node}` || queue === `${QUEUE}@${node.split('.')[0]}`)) {
-      found.push(`cannot run in queue instance "${QUEUE}@${node}" because it is not contained in its hard queue list (-q)`)
-    }
-    for (const [name, amount] of Object.entries(free.consumables)) {
-      const wanted = resources.get(name)
-      if (wanted !== undefined && sizeOf(wanted) * slots > amount) {
-        found.push(`(-l ${name}=${wanted}) cannot run at host "${node}" because it offers only hc:${name}=${amount.toFixed(6)}`)
-      }
-    }
-    const spread = pe !== null && PARALLEL_ENVIRONMENTS[pe] !== '$pe_slots'
-    if (free.slots < 1) found.push(`queue instance "${QUEUE}@${node}" dropped because it is full`)
-    else if (!spread && free.slots < slots) found.push(`cannot run in PE "${pe}" because it only offers ${free.slots} slots`)
-    return found
-  }
-
   const place = (job: Job) => {
     if (job.state !== 'qw' || faults['never-schedules']) return
-    const node = SITE_NODES.find(({host}) => obstacles(job, host).length === 0)
-    if (!node) return
-    if (faults.eqw) {
-      job.state = 'Eqw'
-      job.errorReason = `can't open output file "${job.request.stdout ?? ''}": Permission denied`
-      return
-    }
-    job.node = node.host
-    job.startedAt = new Date()
-    job.state = 't'
+    const verdict = judge(job.request, freeNodes([...jobs.values()]))
+    if (verdict.kind === 'waits') return
+    if (faults.eqw) return putInError(job, `can't open output file "${outputPath(job, options.places.home, 'o')}": Permission denied`)
+    Object.assign(job, {shares: verdict.shares, startedAt: new Date(), state: 't'})
     after(timing.transfer, () => start(job))
   }
 
@@ -115,26 +79,35 @@ export function makeGrid(options: GridOptions): Grid {
     try {
       job.run = runJob(job, options, (ending) => end(job, ending))
     } catch (error) {
-      // The execution daemon hands the job back, in error.
-      Object.assign(job, {state: 'Eqw', node: null, startedAt: null, errorReason: `can't open output file: ${(error as Error).message}`})
-      return
+      return putInError(job, logError(error))
     }
     job.state = 'r'
     if (faults['job-dies']) job.run.signal('SIGKILL')
     const limit = job.request.resources.get('h_rt')
-    if (limit !== undefined) after(sizeOf(limit) * 1000, () => jobs.get(job.id) === job && grid.remove(job, 'h_rt'))
+    if (limit !== undefined) after(sizeOf(limit) * 1000, () => kill(job, 'time limit'))
+  }
+
+  const kill = (job: Job, why: 'qdel' | 'time limit') => {
+    if (jobs.get(job.id) !== job) return
+    job.overTime = why === 'time limit'
+    job.state = 'dr'
+    if (!job.request.notify) return job.run?.signal('SIGKILL')
+    job.run?.signal('SIGUSR2')
+    after(timing.notify, () => job.run?.signal('SIGKILL'))
   }
 
   const end = (job: Job, {exitCode, signal}: Ending) => {
     jobs.delete(job.id)
-    const signalled = signal !== null
-    const exitStatus = signalled ? 128 + (SIGNALS[signal] ?? 9) : (exitCode ?? 0)
+    const exitStatus = signal === null ? (exitCode ?? 0) : 128 + constants.signals[signal]
+    const failed = signal === null ? 0 : job.overTime ? 37 : 100
     const endedAt = new Date()
-    after(timing.accounting, () => records.set(job.id, {job, endedAt, failed: signalled ? 100 : 0, exitStatus}))
-    after(0, () => jobs.forEach(place))
+    after(timing.accounting, () => records.set(job.id, {job, endedAt, failed, exitStatus}))
+    after(0, reschedule)
   }
 
-  const grid: Grid = {
+  const reschedule = () => jobs.forEach(place)
+
+  return {
     jobs: () => [...jobs.values()],
     find: (id) => jobs.get(id),
     submit(request, owner = user) {
@@ -145,38 +118,59 @@ export function makeGrid(options: GridOptions): Grid {
         state: request.held ? 'hqw' : 'qw',
         submittedAt: new Date(),
         startedAt: null,
-        node: null,
+        shares: [],
         queue: QUEUE,
         errorReason: null,
+        overTime: false,
         run: null,
       }
       jobs.set(job.id, job)
       after(timing.schedule, () => place(job))
       return job
     },
-    remove(job, why = 'qdel') {
+    remove(job) {
       if (job.state === 't') job.state = 'dt'
-      else if (job.state === 'r' && job.run) {
-        job.state = 'dr'
-        if (why === 'h_rt' || !job.request.notify) return job.run.signal('SIGKILL')
-        job.run.signal('SIGUSR2')
-        after(timing.notify, () => job.run?.signal('SIGKILL'))
-      } else jobs.delete(job.id)
+      else if (job.state === 'r') kill(job, 'qdel')
+      else {
+        jobs.delete(job.id)
+        // A job deleted while it waited never comes into the accounting.
+        if (job.state === 'Eqw') records.set(job.id, {job, endedAt: new Date(), failed: 26, exitStatus: 0})
+      }
     },
     accounting: (id) => records.get(id),
     reasons(job) {
-      if (job.state !== 'qw') return job.state === 'hqw' ? ['job is in hold state'] : []
+      if (job.state === 'hqw') return ['Job is in hold state']
+      if (job.state !== 'qw') return ['There are no messages available']
       if (faults['never-schedules']) return SITE_NODES.map(({host}) => `queue instance "${QUEUE}@${host}" dropped because it is full`)
-      return SITE_NODES.flatMap(({host}) => obstacles(job, host))
+      const verdict = judge(job.request, freeNodes([...jobs.values()]))
+      return verdict.kind === 'waits' ? verdict.reasons : ['There are no messages available']
     },
-    reschedule: () => jobs.forEach((job) => place(job)),
+    reschedule,
     close() {
       closed = true
       timers.forEach(clearTimeout)
     },
   }
-  return grid
 }
 
-/** The numbers the accounting shows; these are the same on Linux and macOS but for USR1 and USR2, given as Linux's. */
-const SIGNALS: Partial<Record<NodeJS.Signals, number>> = {SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGUSR1: 10, SIGUSR2: 12, SIGTERM: 15}
+/** The execution daemon hands such a job back to the queue, in error. */
+function putInError(job: Job, reason: string): void {
+  Object.assign(job, {state: 'Eqw', shares: [], startedAt: null, errorReason: reason})
+}
+
+function logError(error: unknown): string {
+  const {path, code} = error as NodeJS.ErrnoException
+  return `can't open output file "${path ?? ''}": ${code === 'ENOENT' ? 'No such file or directory' : 'Permission denied'}`
+}
+
+function freeNodes(jobs: readonly Job[]): NodeResources[] {
+  return SITE_NODES.map(({host, slots, stock}) => {
+    const here = jobs.flatMap(({shares, request}) => shares.filter((share) => share.host === host).map((share) => ({slots: share.slots, request})))
+    const used = (name: string) => here.reduce((sum, {slots: taken, request}) => sum + sizeOf(request.resources.get(name) ?? '0') * taken, 0)
+    return {
+      host,
+      slots: slots - here.reduce((sum, {slots: taken}) => sum + taken, 0),
+      stock: Object.fromEntries(Object.entries(stock).map(([name, amount]) => [name, amount - used(name)])),
+    }
+  })
+}

@@ -4,6 +4,7 @@ import {closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync} from 'n
 import {join} from 'node:path'
 import type {Processes} from '../processes.ts'
 import type {QsubRequest} from './qsub.ts'
+import type {Share} from './scheduler.ts'
 
 /** Pending, held, in error; on its way to a node; running. A `d` in front: to be deleted. */
 export type JobState = 'qw' | 'hqw' | 'Eqw' | 't' | 'r' | 'dt' | 'dr'
@@ -15,11 +16,18 @@ export interface Job {
   state: JobState
   submittedAt: Date
   startedAt: Date | null
-  /** Full name of the node; null until placed. */
-  node: string | null
+  /** Where it is placed, the host of the script first; empty while it waits. */
+  shares: Share[]
   queue: string
   errorReason: string | null
+  /** Was told to end because its h_rt was over. */
+  overTime: boolean
   run: RunningJob | null
+}
+
+/** Full name of the host that runs the script; null while the job waits. */
+export function nodeOf(job: Job): string | null {
+  return job.shares[0]?.host ?? null
 }
 
 export interface RunningJob {
@@ -78,10 +86,12 @@ export function runJob(job: Job, options: {processes: Processes; places: JobPlac
   }
 }
 
+const QUEUE_SHELL = '/bin/sh'
+
 /** Queues with `shell_start_mode unix_behavior` obey the `#!` line; without one, -S decides. */
 function interpreter(request: QsubRequest): string[] {
   const hashBang = /^#!\s*(\S+)[ \t]*([^\n]*)/.exec(request.script)
-  if (!hashBang) return [request.shell]
+  if (!hashBang) return [request.shell ?? QUEUE_SHELL]
   return [hashBang[1]!, ...(hashBang[2]!.trim() ? [hashBang[2]!.trim()] : [])]
 }
 
@@ -95,7 +105,7 @@ export function outputPath(job: Job, home: string, kind: 'o' | 'e'): string {
     .replaceAll('$JOB_NAME', job.request.name)
     .replaceAll('$HOME', home)
     .replaceAll('$USER', job.owner)
-    .replaceAll('$HOSTNAME', job.node ?? '')
+    .replaceAll('$HOSTNAME', nodeOf(job) ?? '')
   return isDirectory(path) ? join(path, standard) : path
 }
 
@@ -111,29 +121,29 @@ interface JobSurroundings extends JobPlaces {
 function jobEnv(job: Job, {home, tmp, spool, pathOf, user}: JobSurroundings): Record<string, string> {
   const {request} = job
   const pe = request.pe
-  const path = pathOf(job.node!)
+  const path = pathOf(nodeOf(job)!)
   const hostFile = join(spool, 'pe_hostfile')
-  if (pe) writeFileSync(hostFile, `${job.node} ${request.slots} ${job.queue}@${job.node} UNDEFINED\n`)
+  if (pe) writeFileSync(hostFile, job.shares.map(({host, slots}) => `${host} ${slots} ${job.queue}@${host} UNDEFINED\n`).join(''))
   return {
     ...request.env,
     HOME: home,
     USER: user,
     LOGNAME: user,
-    SHELL: request.shell,
+    SHELL: request.shell ?? QUEUE_SHELL,
     PATH: `${tmp}:${path}`,
     FAKE_LOGIN_PATH: path,
     TMPDIR: tmp,
     TMP: tmp,
     ENVIRONMENT: 'BATCH',
-    HOSTNAME: job.node!,
+    HOSTNAME: nodeOf(job)!,
     JOB_ID: String(job.id),
     JOB_NAME: request.name,
     JOB_SCRIPT: join(spool, 'script'),
     REQUEST: request.name,
     REQNAME: request.name,
     NSLOTS: String(request.slots),
-    NHOSTS: '1',
-    NQUEUES: '1',
+    NHOSTS: String(job.shares.length),
+    NQUEUES: String(job.shares.length),
     QUEUE: job.queue,
     RESTARTED: '0',
     ...(pe ? {PE: pe, PE_HOSTFILE: hostFile} : {}),

@@ -1,13 +1,13 @@
 /** Jobs as Grid Engine 8.1.9 prints them. */
 import type {AccountingRecord} from './grid.ts'
-import type {Job} from './job.ts'
+import {nodeOf, type Job} from './job.ts'
 
 const SCHEMA = 'http://arc.liv.ac.uk/repos/darcs/sge/source/dist/util/resources/schemas/qstat/qstat.xsd'
 
 /** `qstat -xml`. */
 export function listXml(jobs: readonly Job[]): string {
-  const running = jobs.filter((job) => job.node !== null)
-  const waiting = jobs.filter((job) => job.node === null)
+  const running = jobs.filter((job) => nodeOf(job) !== null)
+  const waiting = jobs.filter((job) => nodeOf(job) === null)
   return `<?xml version='1.0'?>
 <job_info  xmlns:xsd="${SCHEMA}">
   <queue_info>
@@ -27,10 +27,15 @@ function jobXml(job: Job, list: 'running' | 'pending'): string {
       <JB_owner>${escape(job.owner)}</JB_owner>
       <state>${job.state}</state>
       ${time}
-      <queue_name>${job.node === null ? '' : `${job.queue}@${job.node}`}</queue_name>
+      <queue_name>${instanceOf(job)}</queue_name>
       <slots>${job.request.slots}</slots>
     </job_list>
 `
+}
+
+function instanceOf(job: Job): string {
+  const node = nodeOf(job)
+  return node === null ? '' : `${job.queue}@${node}`
 }
 
 /** `<` becomes `%lt;`: a slip of the engine that every client meets. */
@@ -54,9 +59,8 @@ export function unknownJobXml(asked: string): string {
 export function listText(jobs: readonly Job[]): string {
   if (jobs.length === 0) return ''
   const rows = jobs.map((job) => {
-    const queue = job.node === null ? '' : `${job.queue}@${job.node}`
     const time = slashed(job.startedAt ?? job.submittedAt)
-    return `${pad(job.id, 7, true)} ${priority(job)} ${pad(job.request.name, 10)} ${pad(job.owner, 12)} ${pad(job.state, 5)} ${time} ${pad(queue, 30)} ${pad(job.request.slots, 5, true)}        \n`
+    return `${pad(job.id, 7, true)} ${priority(job)} ${pad(job.request.name, 10)} ${pad(job.owner, 12)} ${pad(job.state, 5)} ${time} ${pad(instanceOf(job), 30)} ${pad(job.request.slots, 5, true)}        \n`
   })
   return `job-ID  prior   name       user         state submit/start at     queue                          slots ja-task-ID \n${'-'.repeat(117)}\n${rows.join('')}`
 }
@@ -69,83 +73,101 @@ function pad(value: string | number, width: number, right = false): string {
 /** `qstat -j ID`. */
 export function detailsText(job: Job, {home, reasons}: {home: string; reasons: readonly string[]}): string {
   const {request} = job
-  const field = (key: string, value: string | null | undefined) => (value === null || value === undefined ? '' : `${`${key}:`.padEnd(28)}${value}\n`)
   const resources = [...request.resources].map(([name, value]) => `${name}=${value}`).join(',')
-  const why = reasons.map((reason, i) => (i === 0 ? field('scheduling info', reason) : `${' '.repeat(28)}${reason}\n`)).join('')
-  return [
-    `${'='.repeat(62)}\n`,
-    field('job_number', String(job.id)),
-    field('exec_file', `job_scripts/${job.id}`),
-    field('submission_time', ctime(job.submittedAt)),
-    field('owner', job.owner),
-    field('uid', '1000'),
-    field('group', job.owner),
-    field('gid', '1000'),
-    field('sge_o_home', home),
-    field('sge_o_log_name', job.owner),
-    field('sge_o_shell', '/bin/sh'),
-    field('sge_o_workdir', request.workDir),
-    field('sge_o_host', 'head'),
-    field('account', request.account ?? 'sge'),
-    request.join ? field('merge', 'y') : '',
-    resources ? field('hard resource_list', resources) : '',
-    field('mail_list', `${job.owner}@head.local`),
-    field('notify', request.notify ? 'TRUE' : 'FALSE'),
-    field('job_name', request.name),
-    request.stdout === null ? '' : field('stdout_path_list', `NONE:NONE:${request.stdout}`),
-    field('jobshare', '0'),
-    request.queues.length > 0 ? field('hard_queue_list', request.queues.join(',')) : '',
-    request.restart === null ? '' : field('restart', request.restart),
-    field('shell_list', `NONE:${request.shell}`),
-    field('env_list', ''),
-    request.scriptArgs.length > 0 ? field('job_args', request.scriptArgs.join(',')) : '',
-    field('script_file', request.scriptFile),
-    request.pe === null ? '' : field('parallel environment', ` ${request.pe} range: ${request.slots}`).replace(/:\s+/, ':  '),
-    field('project', request.project),
-    field('binding', 'NONE'),
-    field('job_type', 'NONE'),
-    job.run ? `usage    1:                 cpu=00:00:00, mem=0.00000 GB s, io=0.00000 GB, vmem=N/A, maxvmem=N/A\n` : '',
-    job.errorReason === null ? '' : field('error reason    1', `          ${ctime(job.submittedAt)} [1000:4711]: error: ${job.errorReason}`),
-    why,
-  ].join('')
+  const fields: (readonly [string, string | null])[] = [
+    ['job_number', String(job.id)],
+    ['exec_file', `job_scripts/${job.id}`],
+    ['submission_time', ctime(job.submittedAt)],
+    ['owner', job.owner],
+    ['uid', '4001'],
+    ['group', job.owner],
+    ['gid', '4001'],
+    ['sge_o_home', home],
+    ['sge_o_log_name', job.owner],
+    ['sge_o_path', '/usr/local/bin:/usr/bin:/bin'],
+    ['sge_o_shell', '/bin/sh'],
+    ['sge_o_workdir', request.workDir],
+    ['sge_o_host', 'head'],
+    ['account', request.account ?? 'sge'],
+    ['merge', request.join ? 'y' : null],
+    ['hard resource_list', resources || null],
+    ['mail_list', `${job.owner}@head.local`],
+    ['notify', request.notify ? 'TRUE' : 'FALSE'],
+    ['job_name', request.name],
+    ['stdout_path_list', request.stdout === null ? null : `NONE:NONE:${request.stdout}`],
+    ['jobshare', '0'],
+    ['hard_queue_list', request.queues.join(',') || null],
+    ['restart', request.restart],
+    ['shell_list', request.shell === null ? null : `NONE:${request.shell}`],
+    ['env_list', ['TERM=NONE', ...Object.entries(request.env).map(([name, value]) => `${name}=${value}`)].join(',')],
+    ['job_args', request.scriptArgs.join(',') || null],
+    ['script_file', request.scriptFile],
+    ['project', request.project],
+    ['binding', 'NONE'],
+    ['job_type', 'NONE'],
+  ]
+  const lines = fields.flatMap(([key, value]) => (value === null ? [] : [`${key}:`.padEnd(28) + value]))
+  // The engine itself leaves this one out of the column.
+  if (request.pe !== null) lines.splice(lines.findIndex((line) => line.startsWith('binding:')), 0, `parallel environment:  ${request.pe} range: ${request.slots}`)
+  if (job.run) lines.push('usage         1:            cpu=00:00:00, mem=0.00000 GB s, io=0.00000 GB, vmem=N/A, maxvmem=N/A', 'binding       1:            NONE')
+  if (job.errorReason !== null) lines.push(`error reason          1:      ${slashed(job.submittedAt)} [4001:166]: error: ${job.errorReason}`)
+  lines.push(...reasons.map((reason, i) => (i === 0 ? 'scheduling info:' : '').padEnd(28) + reason))
+  return `${'='.repeat(62)}\n${lines.join('\n')}\n`
 }
 
 /** `qacct -j ID`. */
 export function accountText({job, endedAt, failed, exitStatus}: AccountingRecord): string {
-  const field = (key: string, value: string | number) => `${key.padEnd(13)}${String(value).padEnd(20)}\n`
   const seconds = job.startedAt ? Math.round((endedAt.getTime() - job.startedAt.getTime()) / 1000) : 0
-  const exit = exitStatus > 128 ? `${String(exitStatus).padEnd(20)} (${SIGNAL_WORDS[exitStatus - 128] ?? 'Unknown signal'})` : exitStatus
-  return [
-    `${'='.repeat(62)}\n`,
-    field('qname', job.queue),
-    field('hostname', job.node ?? ''),
-    field('group', job.owner),
-    field('owner', job.owner),
-    field('project', job.request.project ?? 'NONE'),
-    field('department', 'defaultdepartment'),
-    field('jobname', job.request.name),
-    field('jobnumber', job.id),
-    field('taskid', 'undefined'),
-    field('account', job.request.account ?? 'sge'),
-    field('priority', 0),
-    field('qsub_time', ctime(job.submittedAt)),
-    field('start_time', job.startedAt ? ctime(job.startedAt) : '-/-'),
-    field('end_time', ctime(endedAt)),
-    field('granted_pe', job.request.pe ?? 'NONE'),
-    field('slots', job.request.slots),
-    field('failed', failed === 100 ? '100 : assumedly after job' : failed),
-    field('exit_status', exit),
-    field('ru_wallclock', `${seconds}s`),
-    field('ru_utime', '0.000s'),
-    field('ru_stime', '0.000s'),
-    field('cpu', '0.000s'),
-    field('mem', '0.000GBs'),
-    field('maxvmem', '0.000B'),
-    field('arid', 'undefined'),
-  ].join('')
+  const padded = (value: string | number) => String(value).padEnd(20)
+  const fields: [string, string][] = [
+    ['qname', padded(job.queue)],
+    ['hostname', padded(nodeOf(job) ?? '')],
+    ['group', padded(job.owner)],
+    ['owner', padded(job.owner)],
+    ['project', padded(job.request.project ?? 'NONE')],
+    ['department', padded('defaultdepartment')],
+    ['jobname', padded(job.request.name)],
+    ['jobnumber', padded(job.id)],
+    ['taskid', 'undefined'],
+    ['account', padded(job.request.account ?? 'sge')],
+    ['priority', padded(0)],
+    ['qsub_time', ctime(job.submittedAt)],
+    ['start_time', job.startedAt ? ctime(job.startedAt) : '-/-'],
+    ['end_time', job.startedAt ? ctime(endedAt) : '-/-'],
+    ['granted_pe', padded(job.request.pe ?? 'NONE')],
+    ['slots', padded(job.request.slots)],
+    ['failed', `${String(failed).padEnd(3)} ${FAILED_WORDS[failed] ?? ' '}`],
+    ['exit_status', exitStatus > 128 ? `${padded(exitStatus)} (${SIGNAL_WORDS[exitStatus - 128] ?? 'Unknown signal'})` : padded(exitStatus)],
+    ['ru_wallclock', `${seconds}s`],
+    ['ru_utime', '0.000s'],
+    ['ru_stime', '0.000s'],
+    ['ru_maxrss', '0.000B'],
+    ['cpu', '0.000s'],
+    ['mem', '0.000Bs'],
+    ['io', '0.000B'],
+    ['iow', '0.000s'],
+    ['maxvmem', '0.000B'],
+    ['arid', 'undefined'],
+    ['ar_sub_time', 'undefined'],
+    ['category', 'NONE'],
+  ]
+  return `${'='.repeat(62)}\n${fields.map(([key, value]) => `${key.padEnd(13)}${value}\n`).join('')}`
 }
 
+const FAILED_WORDS: Record<number, string> = {26: ': opening input/output file', 37: ': qmaster enforced h_rt, h_cpu, or h_vmem limit', 100: ': assumedly after job'}
+
 const SIGNAL_WORDS: Record<number, string> = {1: 'Hangup', 2: 'Interrupt', 9: 'Killed', 10: 'User defined signal 1', 12: 'User defined signal 2', 15: 'Terminated'}
+
+/** qsub's answer between messages full of digits, as sites with a wrapper around qsub print them. */
+export function withSiteNotes(answer: string): string {
+  return `-----------------------------------------------------------------
+      Welcome to the 42 Example Supercomputer 2026
+-----------------------------------------------------------------
+--> Verifying valid submit host (login2)...OK
+--> Verifying availability of your home dir (/home1/01234/user)...OK
+${answer}--> Your job used 0 of 5000 hours.
+`
+}
 
 const two = (n: number) => String(n).padStart(2, '0')
 

@@ -2,6 +2,7 @@
 import {readFileSync} from 'node:fs'
 import {isAbsolute, join} from 'node:path'
 import type {Request} from './door.ts'
+import {allocationRule, QUEUE, resource, SITE_NODES, sizeOf} from './site.ts'
 
 export interface QsubRequest {
   name: string
@@ -20,7 +21,8 @@ export interface QsubRequest {
   project: string | null
   account: string | null
   restart: string | null
-  shell: string
+  /** -S; the queue's shell where it is null. */
+  shell: string | null
   workDir: string
   context: string | null
   env: Record<string, string>
@@ -86,12 +88,13 @@ export function readQsub(asked: Request, home: string): QsubRequest {
   const one = (name: string) => last(options, name)?.[0] ?? null
   const has = (name: string) => last(options, name) !== undefined
   const pe = last(options, '-pe')
+  checkKnown(pe?.[0], one('-P'))
   return {
     name: checkName(one('-N') ?? (file === '-' ? 'STDIN' : file.split('/').at(-1)!)),
     pe: pe?.[0] ?? null,
     slots: pe ? readSlots(pe[1]!) : 1,
     resources: readResources(options.filter(([name]) => name === '-l').map(([, [value]]) => value!)),
-    queues: one('-q')?.split(',') ?? [],
+    queues: readQueues(one('-q')),
     stdout: one('-o'),
     stderr: one('-e'),
     join: /^y/.test(one('-j') ?? 'n'),
@@ -102,7 +105,7 @@ export function readQsub(asked: Request, home: string): QsubRequest {
     project: one('-P'),
     account: one('-A'),
     restart: one('-r'),
-    shell: one('-S') ?? '/bin/sh',
+    shell: one('-S'),
     workDir: one('-wd') ?? (has('-cwd') ? asked.cwd : home),
     context: one('-ac'),
     env: {...(has('-V') ? asked.env : {}), ...readVariables(one('-v'), asked.env)},
@@ -120,7 +123,7 @@ function readScript(file: string, cwd: string): string {
   try {
     return readFileSync(isAbsolute(file) ? file : join(cwd, file), 'utf8')
   } catch {
-    throw new QsubError(`Unable to run job: error opening ${file}: No such file or directory.\nExiting.\n`, 1)
+    throw new QsubError(`Unable to read script file because of error: error opening ${file}: No such file or directory\n`, 14)
   }
 }
 
@@ -134,24 +137,61 @@ function embeddedArgs(script: string): string[] {
 }
 
 function checkName(name: string): string {
-  if (/^\d/.test(name)) throw new QsubError(`Unable to run job: denied: "${name}" is not a valid object name (cannot start with a digit).\nExiting.\n`, 1)
-  if (/[/:@\\*?\s]/.test(name)) throw new QsubError(`qsub: invalid option argument "-N ${name}"\n`, 2)
+  if (/^\d/.test(name)) throw new QsubError(`Unable to run job: denied: "${name}" is not a valid object name (cannot start with a digit)\nExiting.\n`, 1)
+  const bad = /[/:@\\*?\s]/.exec(name)
+  if (bad) throw new QsubError(`qsub: argument to -N option must not contain ${bad[0]} \n`, 2)
   return name
+}
+
+function checkKnown(pe: string | undefined, project: string | null): void {
+  if (pe !== undefined && allocationRule(pe) === undefined) throw refusedFor(`job rejected: the requested parallel environment "${pe}" does not exist`)
+  if (project !== null) throw refusedFor(`job rejected: the requested project "${project}" does not exist`)
 }
 
 /** A single number, or the upper end of a range. */
 function readSlots(text: string): number {
   const range = /^(?:\d+-)?(\d+)$/.exec(text)
-  if (!range || Number(range[1]) < 1) throw new QsubError(`qsub: invalid option argument "-pe"\n`, 2)
+  if (!range) throw new QsubError(`qsub: Numerical value invalid!\nThe initial portion of string "${text}" contains no decimal number\n`, 7)
+  if (Number(range[1]) < 1) throw refusedFor('"job" rejected: pe range must be greater than zero')
   return Number(range[1])
 }
 
+export function refusedFor(reason: string): QsubError {
+  return new QsubError(`Unable to run job: ${reason}\nExiting.\n`, 1)
+}
+
+/** Names in full, times in seconds, hosts by their full name: as qmaster keeps them. */
 function readResources(lists: readonly string[]): Map<string, string> {
-  const pairs = lists.flatMap((list) => list.split(',')).map((pair): [string, string] => {
-    const [name, value = 'TRUE'] = pair.split('=', 2) as [string, string?]
-    return [name, value]
-  })
-  return new Map(pairs)
+  return new Map(lists.flatMap((list) => list.split(',')).map(readResource))
+}
+
+function readResource(pair: string): [string, string] {
+  const [asked, value = 'TRUE'] = pair.split('=', 2) as [string, string?]
+  const {name, type} = resource(asked) ?? {}
+  if (name === undefined) throw refusedFor(`unknown resource "${asked}"`)
+  if (name === 'slots') throw refusedFor('"job" denied: use parallel environments instead of requesting slots explicitly')
+  if (type === 'MEMORY' && Number.isNaN(sizeOf(value))) throw refusedFor(`attribute "${name}" is not a memory value`)
+  if (type === 'TIME' && Number.isNaN(sizeOf(value))) throw refusedFor(`attribute "${name}" is not a time value`)
+  if (type === 'TIME') return [name, String(sizeOf(value))]
+  return [name, type === 'HOST' ? hostName(value) : value]
+}
+
+function hostName(asked: string): string {
+  const node = SITE_NODES.find(({host}) => host === asked || host.split('.')[0] === asked)
+  if (!node) throw refusedFor(`can't resolve hostname "${asked}"`)
+  return node.host
+}
+
+function readQueues(list: string | null): string[] {
+  return (list ?? '')
+    .split(',')
+    .filter((queue) => queue !== '')
+    .map((queue) => {
+      const [name, host] = queue.split('@') as [string, string?]
+      const node = SITE_NODES.find((one) => one.host === host || one.host.split('.')[0] === host)
+      if (name !== QUEUE || (host !== undefined && !node)) throw refusedFor(`Job was rejected because job requests unknown queue "${queue}"`)
+      return node ? `${name}@${node.host}` : name
+    })
 }
 
 function readVariables(list: string | null, env: Record<string, string>): Record<string, string> {
