@@ -50,8 +50,18 @@ export class JnodeError extends Error {
 /** Hides tokens in text from Jupyter, a log or a server, before it becomes part of an error or a log. */
 export function redact(text: string): string {
   return text
-    .replace(/([?&]token=)(?!\.\.\.|\[secret\])[^&\s"'<>]+/gi, '$1[secret]')
-    .replace(/(authorization:\s*(?:token|bearer)\s+)\S+/gi, '$1[secret]')
+    // URLs, settings and variables; `...` is Jupyter's own veil, `$` a shell's variable.
+    .replace(/(token=["']?)(?!\.\.\.|\[secret\]|\$)[^&\s"'<>]+/gi, '$1[secret]')
+    // A URL inside a URL, as login pages carry it.
+    .replace(/(token%3D)(?!\[secret\])[^%&\s"'<>]+/gi, '$1[secret]')
+    .replace(/(authorization["']?\s*[:=]\s*["']?(?:token|bearer)\s+)(?!\[secret\])[^\s"']+/gi, '$1[secret]')
+    .replace(/(["']token["']\s*:\s*["'])(?!\[secret\])[^"']+/gi, '$1[secret]')
+}
+
+/** A value the user gave, for the inside of a sentence: quoted, control characters visible, cut to 40 characters. */
+export function shown(value: string): string {
+  const letters = [...value]
+  return JSON.stringify(letters.length > 40 ? `${letters.slice(0, 39).join('')}…` : value)
 }
 
 /** The sentence of any thrown value, for the inside of another sentence. */

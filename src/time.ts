@@ -1,5 +1,5 @@
 /** Durations as Grid Engine and people write them, and waiting that can be stopped. All in milliseconds unless named. */
-import {JnodeError, throwIfAborted} from './errors.ts'
+import {JnodeError, shown, throwIfAborted} from './errors.ts'
 
 export interface Clock {
   now(): number
@@ -32,27 +32,29 @@ function abortReason(signal: AbortSignal): unknown {
   }
 }
 
-const UNIT_SECONDS: Record<string, number> = {s: 1, m: 60, h: 3600, d: 86_400}
+/** Grid Engine keeps a limit in 32 bits; nobody means more than this. */
+const LONGEST_SECONDS = 10 * 365 * 86_400
 
 /**
  * Seconds of `90s`, `30m`, `8h`, `1d12h`, `HH:MM:SS`, `D-HH:MM:SS` (Slurm's form) or bare seconds.
- * Throws `usage` with the accepted forms, naming `what` was given.
+ * `HH:MM` is refused: Slurm reads it as minutes and seconds. Throws `usage`, naming `what` was given.
  */
-export function parseDuration(text: string, what = 'duration'): number {
-  const seconds = units(text) ?? clockForm(text) ?? (/^\d{1,9}$/.test(text) ? Number(text) : undefined)
-  if (seconds === undefined || seconds < 1) {
-    throw new JnodeError('usage', `${what} "${text}" is not a length of time`, {
-      hint: 'Write it as 8h, 90m, 1d12h, HH:MM:SS or D-HH:MM:SS.',
-    })
-  }
-  return seconds
+export function parseDuration(text: string, what = 'The duration'): number {
+  const given = text.trim()
+  const seconds = units(given) ?? clockForm(given) ?? Number.NaN
+  if (seconds >= 1 && seconds <= LONGEST_SECONDS) return seconds
+  const limit = seconds > LONGEST_SECONDS ? ' of at most ten years' : seconds === 0 ? ' above zero' : ''
+  throw new JnodeError('usage', `${what} must be a length of time${limit}, not ${shown(text)}`, {
+    hint: 'Write it as 8h, 90m, 1d12h, HH:MM:SS or D-HH:MM:SS.',
+  })
 }
 
 function units(text: string): number | undefined {
-  if (!/^(\d{1,9}[smhd])+$/i.test(text)) return undefined
-  let total = 0
-  for (const [, amount, unit] of text.matchAll(/(\d+)([smhd])/gi)) total += Number(amount) * UNIT_SECONDS[unit!.toLowerCase()]!
-  return total
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  const match = /^(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?$/i.exec(text)
+  if (!match || text === '') return undefined
+  const [days, hours, minutes, seconds] = match.slice(1).map((part) => Number(part ?? 0)) as [number, number, number, number]
+  return days * 86_400 + hours * 3600 + minutes * 60 + seconds
 }
 
 function clockForm(text: string): number | undefined {
@@ -69,7 +71,7 @@ export function clockText(totalSeconds: number): string {
   return `${pad(Math.floor(totalSeconds / 3600))}:${pad(Math.floor(totalSeconds / 60) % 60)}:${pad(Math.floor(totalSeconds) % 60)}`
 }
 
-/** `2 h 5 min`, `40 s`: for people. */
+/** `3 days 4 h`, `2 h 5 min`, `40 s`: for people. */
 export function spokenDuration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000))
   if (seconds < 60) return `${seconds} s`
@@ -78,5 +80,5 @@ export function spokenDuration(ms: number): string {
   const hours = Math.floor(minutes / 60)
   const rest = minutes % 60
   if (hours < 48) return rest ? `${hours} h ${rest} min` : `${hours} h`
-  return `${Math.floor(hours / 24)} days`
+  return hours % 24 ? `${Math.floor(hours / 24)} days ${hours % 24} h` : `${hours / 24} days`
 }
