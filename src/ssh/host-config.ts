@@ -7,7 +7,7 @@ import {access} from 'node:fs/promises'
 import {homedir, hostname, userInfo} from 'node:os'
 import {JnodeError} from '../errors.ts'
 import {command} from '../shell.ts'
-import {parseTarget, targetText, type Target} from './target.ts'
+import {parseTarget, targetText, type Target} from '../target.ts'
 
 export interface Hop {
   /** What the user typed, before HostName took effect. */
@@ -57,8 +57,6 @@ export interface Hop {
 export interface HostConfigDeps {
   /** As `ssh -F`; ssh's own files when not given. */
   configFile?: string
-  /** Taken instead of UserKnownHostsFile on every hop. */
-  knownHostsFile?: string
   /** The ssh program, `ssh` on PATH when not given. */
   program?: string
   env?: NodeJS.ProcessEnv
@@ -89,7 +87,7 @@ async function expandChain(targets: readonly Target[], deps: HostConfigDeps, abo
   for (const [i, target] of targets.entries()) {
     const settings = await settingsOf(target, deps)
     const hop = await hopOf(target, settings, deps)
-    hop.sshCommand = sshCommandTo(target, targets.slice(0, i), deps)
+    hop.sshCommand = sshCommandTo(target, targets.slice(0, i))
     // ssh reaches the later ones through `-J`, which shuts out their own ProxyJump and ProxyCommand.
     if (i > 0) hop.proxyCommand = null
     else hops.push(...(await ownJumps(hop, settings, {deps, above})))
@@ -106,14 +104,13 @@ async function ownJumps(hop: Hop, settings: Settings, {deps, above}: {deps: Host
       hint: 'Break the circle in ~/.ssh/config, for instance with "ProxyJump none" for the outermost gateway.',
     })
   }
-  return expandChain(jump.split(',').map(parseTarget), deps, [...above, hop.label])
+  return expandChain(jump.split(',').map((one) => parseTarget(one, 'ProxyJump')), deps, [...above, hop.label])
 }
 
-function sshCommandTo(target: Target, before: readonly Target[], {knownHostsFile}: HostConfigDeps): string {
-  const knownHosts = knownHostsFile === undefined ? [] : ['-o', `UserKnownHostsFile="${knownHostsFile}"`]
+function sshCommandTo(target: Target, before: readonly Target[]): string {
   const jumps = before.length > 0 ? ['-J', before.map(targetText).join(',')] : []
   const port = target.port === null ? [] : ['-p', String(target.port)]
-  return command(['ssh', ...knownHosts, ...jumps, ...port, target.user === null ? target.host : `${target.user}@${target.host}`])
+  return command(['ssh', ...jumps, ...port, target.user === null ? target.host : `${target.user}@${target.host}`])
 }
 
 /** Keyword in lower case -> its values, in order, as `ssh -G` prints them. */
@@ -186,7 +183,7 @@ async function hopOf(target: Target, settings: Settings, deps: HostConfigDeps): 
     identitiesOnly: yes(settings, 'identitiesonly', false),
     identityAgent: agentOf(one(settings, 'identityagent'), tokens, deps),
     hostKeyAlias,
-    userKnownHostsFiles: deps.knownHostsFile === undefined ? fileList(one(settings, 'userknownhostsfile')).map((file) => expand(file, tokens, deps)) : [deps.knownHostsFile],
+    userKnownHostsFiles: fileList(one(settings, 'userknownhostsfile')).map((file) => expand(file, tokens, deps)),
     globalKnownHostsFiles: fileList(one(settings, 'globalknownhostsfile')),
     strictHostKeyChecking: strictness(one(settings, 'stricthostkeychecking')),
     hashKnownHosts: yes(settings, 'hashknownhosts', false),
