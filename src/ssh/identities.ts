@@ -1,4 +1,5 @@
 /** The keys to offer to one hop, in ssh's order, from agents and files, each with a way to sign. */
+import {access} from 'node:fs/promises'
 import {messageOf} from '../errors.ts'
 import type {Hop} from './host-config.ts'
 import {readKeyFile, type KeyFile, type ParsedKey, type ParseKey} from './key-file.ts'
@@ -47,6 +48,7 @@ export async function listIdentities(hop: Hop, tools: KeyTools): Promise<Identit
     const file = await readKeyFile(path, tools.parseKey)
     if (typeof file === 'string') notes.push(`${path} ${file}`)
     else files.push(file)
+    if (await exists(`${path}-cert.pub`)) notes.push(`${path}-cert.pub is a certificate, which only the ssh program can use`)
   }
   const held: Identity[] = []
   for (const path of agentPaths(hop)) {
@@ -57,6 +59,13 @@ export async function listIdentities(hop: Hop, tools: KeyTools): Promise<Identit
   const others = hop.identitiesOnly ? [] : held.filter((identity) => !named.includes(identity))
   const inFiles = files.filter((file) => file.unlock !== null && !held.some((identity) => sameKey(identity.publicKey, file.publicKey)))
   return {list: [...named, ...others, ...inFiles.map((file) => ({label: file.path, publicKey: file.publicKey, file, agent: null}))], notes}
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Windows has two agents in common use; PuTTY's answers where OpenSSH's service is off. */

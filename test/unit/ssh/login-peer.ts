@@ -39,6 +39,8 @@ export interface Rules {
   maxTries?: number
   /** After each failure, offer this one method alone, in turn. */
   oneAtATime?: string[]
+  /** Offer keyboard-interactive and fail it without a question, as sshd without PAM does. */
+  refuseKeyboard?: boolean
 }
 
 /** Everything that arrived at the server, in order, secrets included. */
@@ -87,6 +89,7 @@ function answerLogin(rules: Rules, log: string[], end: () => void) {
     }
     if (ctx.method === 'keyboard-interactive' && factor.rounds) {
       log.push('keyboard-interactive')
+      if (rules.refuseKeyboard) return fail(ctx)
       const ask = (i: number): void => {
         const round = factor.rounds![i]
         if (!round) return pass(ctx)

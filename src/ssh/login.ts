@@ -1,0 +1,82 @@
+/** What the parts of one login to one hop share: whom to ask, what is known already, and the account of it for an error. */
+import {JnodeError} from '../errors.ts'
+import type {Hop} from './host-config.ts'
+import type {KeyTools} from './identities.ts'
+import type {ParsedKey} from './key-file.ts'
+import type {Question} from './prompt.ts'
+
+/** What the user has given in this process, so that no secret is asked for twice. Never written anywhere. */
+export interface Secrets {
+  /** Per hop label. */
+  passwords: Map<string, string>
+  /** Unlocked keys per file; null: the user declined, do not ask again. */
+  keys: Map<string, ParsedKey | null>
+  /** Labels of hops where something other than a password was asked: nothing is answered there without the user. */
+  secondFactor: Set<string>
+}
+
+export function emptySecrets(): Secrets {
+  return {passwords: new Map(), keys: new Map(), secondFactor: new Set()}
+}
+
+export interface Login {
+  hop: Hop
+  tools: KeyTools
+  secrets: Secrets
+  report: LoginReport
+  canAsk: boolean
+  /** A program answers: not to be asked without end. */
+  unattended: boolean
+  ask(question: Omit<Question, 'hop'>): Promise<string>
+}
+
+/** What ssh2 is told to do next; false: give up. */
+export type AuthStep = {type: string; username: string; [more: string]: unknown} | false
+
+export interface LoginReport {
+  /** The methods the server offers at this point. */
+  offered: readonly string[]
+  /** What was tried, and how often. */
+  tried: Map<string, number>
+  /** What could not be asked for. */
+  wanted: Set<string>
+  /** Why keys that the user may count on were not tried. */
+  notes: string[]
+}
+
+export function emptyReport(): LoginReport {
+  return {offered: [], tried: new Map(), wanted: new Set(), notes: []}
+}
+
+export function countTry({tried}: LoginReport, what: string): void {
+  tried.set(what, (tried.get(what) ?? 0) + 1)
+}
+
+/** The login that did not work, in one sentence; `reason` where it was the connection that ended. */
+export function refusal(hop: Hop, report: LoginReport, reason?: string): JnodeError {
+  const tried = [...report.tried].map(([what, times]) => (times > 1 ? `${what} (${times} times)` : what))
+  const parts = [
+    `${hop.label} refused the login${reason ? ` (${reason})` : ''}`,
+    `it takes ${report.offered.join(', ') || 'nothing that it names'}`,
+    tried.length > 0 ? `tried ${tried.join(', ')}` : 'there was nothing to try',
+    ...report.notes,
+    ...(report.wanted.size > 0 ? [`it wants ${[...report.wanted].join(' or ')}, and there is no terminal to ask on`] : []),
+  ]
+  return new JnodeError('login-failed', parts.join('; '), {hint: hintFor(hop, report)})
+}
+
+function hintFor(hop: Hop, {offered, wanted}: LoginReport): string {
+  if (wanted.size > 0) return 'Run it in a terminal, load the key into an agent (ssh-add), or set SSH_ASKPASS.'
+  if (offered.length > 0 && !offered.some((method) => ['publickey', 'password', 'keyboard-interactive'].includes(method))) {
+    return `This login needs ${offered.join(' or ')}, which jnode does not speak; ask the admins of ${hop.host} for a key or password login.`
+  }
+  if (offered.length === 1 && offered[0] === 'publickey') {
+    return `Only keys are taken: check which one ${hop.host} knows, and that it is in your agent or named by IdentityFile.`
+  }
+  return `See whether \`${hop.sshCommand}\` lets you in.`
+}
+
+/** A server's words, without what could move the cursor or colour the terminal. */
+export function printable(text: string | undefined): string {
+  return (text ?? '').replaceAll('\r\n', '\n').replaceAll(/[^\P{Cc}\n\t]/gu, '')
+}
