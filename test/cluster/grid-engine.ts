@@ -51,7 +51,7 @@ async function configureGlobals(lab: string): Promise<void> {
 }
 
 async function configureHosts(lab: string): Promise<void> {
-  await qconf(lab, ['-ah', [...NODES.map(fqdn), fqdn('head')].join(',')])
+  await qconf(lab, ['-ah', NODES.map(fqdn).join(',')])
   await qconf(lab, ['-as', fqdn('head')])
   for (const node of NODES) {
     const values = `mem_free=8G,gpu=${node === 'node2' ? 2 : 0}`
@@ -77,14 +77,20 @@ async function configureQueue(lab: string): Promise<void> {
   })
 }
 
-/** Waits until every queue instance exists and Grid Engine has heard of its node: no letter in its state. */
+/**
+ * Waits until every queue instance exists and Grid Engine has heard of its node: no letter in its state. The error
+ * state that a job leaves when its node loses power is cleared on the way, as an administrator does by hand.
+ */
 export async function nodesReady(lab: string): Promise<void> {
   await until('queue instances', async () => {
     const {stdout} = await onHead(lab, ['qstat', '-f', '-q', 'all.q'])
     // Columns: name, type, used, load, architecture, and a state only when something is wrong.
     const rows = stdout.split('\n').filter((line) => line.startsWith('all.q@')).map((line) => line.trim().split(/\s+/))
+    for (const [queue = '', , , , , state] of rows) {
+      if (state?.includes('E')) await onHead(lab, ['qmod', '-cq', queue])
+    }
     return rows.length === NODES.length && rows.every((row) => row.length === 5 && row[3] !== '-NA-')
-  })
+  }, 60_000)
 }
 
 /** Runs qconf on the head as its manager; `file` is what an option that reads a file is given. */
