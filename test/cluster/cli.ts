@@ -5,7 +5,7 @@ import {initPid} from './hosts.ts'
 import {obstacle} from './packages.ts'
 import {DEFAULT_LAB} from './paths.ts'
 import {HOST_NAMES, type HostName, HOSTS} from './topology.ts'
-import {USERS} from './users.ts'
+import {account, USERS} from './users.ts'
 
 const USAGE = 'usage: npm run cluster -- up|down|status|shell HOST USER [--name LAB]   (LAB: $JNODE_LAB or "t")'
 
@@ -31,7 +31,7 @@ async function main(): Promise<number> {
       return 0
     case 'shell': {
       if (!(HOST_NAMES as readonly string[]).includes(host)) throw new Error(`no host ${host}, only ${HOST_NAMES.join(', ')}`)
-      const shell = (await attachLab(values.name)).spawn(host as HostName, user, ['/bin/bash', '-l'], {stdio: 'inherit'})
+      const shell = (await attachLab(values.name)).spawn(host as HostName, user, [account(user).shell, '-l'], {stdio: 'inherit'})
       return new Promise((resolve) => shell.on('close', (code) => resolve(code ?? 1)))
     }
     default:
