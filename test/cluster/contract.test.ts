@@ -12,7 +12,10 @@ contract('the real cluster', async () => {
   return {
     user: 'alice',
     run,
-    onLaptop: (line) => lab.exec('laptop', 'alice', line),
+    async onLaptop(line) {
+      const {exitCode, stdout, stderr} = await lab.exec('laptop', 'alice', line)
+      return {exitCode: exitCode ?? -1, stdout, stderr}
+    },
     node: {laptop: '/srv/bin/node', job: '/srv/bin/node'},
     close: async () => {}, // the suite's lab stays for the next file
   }

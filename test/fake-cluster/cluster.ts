@@ -2,7 +2,7 @@
  * A whole cluster in this process, for tests and the demo: gateway -> head -> node1, node2, each an SSH server with
  * its own host key, and a mock Grid Engine whose jobs really run, as processes of this machine. Needs no root.
  */
-import {chmodSync, existsSync, writeFileSync} from 'node:fs'
+import {chmodSync, existsSync, mkdirSync, writeFileSync} from 'node:fs'
 import {createServer, type AddressInfo, type Server} from 'node:net'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
@@ -74,7 +74,7 @@ export async function startFakeCluster(options: FakeClusterOptions = {}): Promis
     user,
     processes,
     faults,
-    timing: {schedule: 30, transfer: 20, notify: 500, accounting: 300, ...options.timing},
+    timing: {schedule: 30, transfer: 20, notify: 500, linger: 50, accounting: 300, ...options.timing},
     places: {home: places.home, jobTmp: places.jobTmp, spool: join(places.root, 'spool'), pathOf: (host) => nodePath(host)},
   })
   const closeDoor = openDoor({asks: places.asks, bin: places.bin.sge, wantsStdin: scriptOnStdin}, makePrograms({grid, faults, home: places.home, user}))
@@ -230,8 +230,10 @@ function installPrograms(places: Places, {user, jupyter, faults}: {user: string;
   }
   writeProgram(join(places.bin.jupyter, 'jupyter'), 'app=$1\nshift\nexec "jupyter-$app" "$@"\n')
   // A login shell's start-up files reset PATH on many systems; the user's own come last and put it right.
-  const profile = 'PATH=$FAKE_LOGIN_PATH; export PATH\n'
-  for (const name of ['.profile', '.bash_profile', '.zprofile']) writeFileSync(join(places.home, name), profile)
+  for (const name of ['.profile', '.bash_profile', '.zprofile']) writeFileSync(join(places.home, name), 'PATH=$FAKE_LOGIN_PATH; export PATH\n')
+  writeFileSync(join(places.home, '.login'), 'setenv PATH "$FAKE_LOGIN_PATH"\n')
+  mkdirSync(join(places.home, '.config', 'fish'), {recursive: true})
+  writeFileSync(join(places.home, '.config', 'fish', 'config.fish'), 'set -gx PATH (string split : $FAKE_LOGIN_PATH)\n')
   const jupyterDirectory = jupyter === 'machine' ? machineJupyter() : places.bin.jupyter
   return (host) => {
     const own = places.bin.host(shortName(host) as HopName)

@@ -63,10 +63,14 @@ export function writeProgram(path: string, text: string): void {
 /** The programs by which a host knows its own name and the user's. */
 export function writeHostPrograms(directory: string, {host, user}: {host: string; user: string}): void {
   writeProgram(join(directory, 'hostname'), `case "$*" in -s) echo ${quote(host.split('.')[0]!)} ;; *) echo ${quote(host)} ;; esac\n`)
+  writeProgram(join(directory, 'uname'), `case "$*" in -n) echo ${quote(host)} ;; *) exec ${realPath('uname')} "$@" ;; esac\n`)
   writeProgram(join(directory, 'whoami'), `echo ${quote(user)}\n`)
   writeProgram(join(directory, 'logname'), `echo ${quote(user)}\n`)
-  const realId = ['/usr/bin/id', '/bin/id'].find((path) => existsSync(path)) ?? 'id'
-  writeProgram(join(directory, 'id'), `case "$*" in -un | -nu | '-u -n' | '-n -u') echo ${quote(user)} ;; *) exec ${realId} "$@" ;; esac\n`)
+  writeProgram(join(directory, 'id'), `case "$*" in -un | -nu | '-u -n' | '-n -u') echo ${quote(user)} ;; *) exec ${realPath('id')} "$@" ;; esac\n`)
+}
+
+function realPath(program: string): string {
+  return ['/usr/bin', '/bin'].map((directory) => join(directory, program)).find((path) => existsSync(path))!
 }
 
 /** Each directory that holds a program not wanted is replaced by a directory of links to everything else in it. */

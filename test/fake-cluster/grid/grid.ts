@@ -15,6 +15,8 @@ export interface Timing {
   transfer: number
   /** From SIGUSR2 to SIGKILL for jobs with -notify. */
   notify: number
+  /** How long `qstat -j` knows a job that has left the list. */
+  linger: number
   /** From a job's end until qacct knows of it. */
   accounting: number
 }
@@ -38,6 +40,7 @@ export interface AccountingRecord {
 export interface Grid {
   /** Jobs that qstat shows, oldest first. */
   jobs(): readonly Job[]
+  /** Also a job that has just left the list. */
   find(id: number): Job | undefined
   submit(request: QsubRequest, owner?: string): Job
   remove(job: Job): void
@@ -52,6 +55,7 @@ export interface Grid {
 export function makeGrid(options: GridOptions): Grid {
   const {faults, timing, user} = options
   const jobs = new Map<number, Job>()
+  const lingering = new Map<number, Job>()
   const records = new Map<number, AccountingRecord>()
   const timers = new Set<NodeJS.Timeout>()
   let nextId = 1
@@ -98,6 +102,8 @@ export function makeGrid(options: GridOptions): Grid {
 
   const end = (job: Job, {exitCode, signal}: Ending) => {
     jobs.delete(job.id)
+    lingering.set(job.id, job)
+    after(timing.linger, () => lingering.delete(job.id))
     const exitStatus = signal === null ? (exitCode ?? 0) : 128 + constants.signals[signal]
     const failed = signal === null ? 0 : job.overTime ? 37 : 100
     const endedAt = new Date()
@@ -109,7 +115,7 @@ export function makeGrid(options: GridOptions): Grid {
 
   return {
     jobs: () => [...jobs.values()],
-    find: (id) => jobs.get(id),
+    find: (id) => jobs.get(id) ?? lingering.get(id),
     submit(request, owner = user) {
       const job: Job = {
         id: nextId++,
@@ -129,6 +135,7 @@ export function makeGrid(options: GridOptions): Grid {
       return job
     },
     remove(job) {
+      if (lingering.has(job.id)) return
       if (job.state === 't') job.state = 'dt'
       else if (job.state === 'r') kill(job, 'qdel')
       else {

@@ -54,7 +54,10 @@ function verify(asked: QsubRequest): Answer {
 }
 
 function qstat({args}: Request, {grid, faults, home}: ProgramOptions): Answer {
-  if (args.includes('-help')) return {stdout: captured('qstat-help.txt')!}
+  // The complaint about an option is the help and one line more.
+  if (args.includes('-help')) return {stdout: captured('qstat-bad-option.txt')!.replace(/.*\n$/, '')}
+  const wrong = args.find((arg) => /^-./.test(arg) && !QSTAT_OPTIONS.has(arg))
+  if (wrong !== undefined) return {stderr: captured('qstat-bad-option.txt')!.replace('-wrong', wrong), exitCode: 1}
   const xml = args.includes('-xml')
   const asked = valueOf(args, '-j')
   if (faults['qmaster-down'] || faults['qstat-fails']) {
@@ -74,6 +77,8 @@ function qstat({args}: Request, {grid, faults, home}: ProgramOptions): Answer {
   // Cut at a tag: what is left looks like a whole document with fewer jobs.
   return {stdout: faults['qstat-truncated'] ? text.slice(0, text.indexOf('  <job_info>')) : text}
 }
+
+const QSTAT_OPTIONS = new Set('-ext -explain -f -F -g -help -j -l -ne -ncb -pe -q -qs -r -s -t -u -U -urg -pri -xml'.split(' '))
 
 function valueOf(args: readonly string[], option: string): string | undefined {
   return args.includes(option) ? args[args.indexOf(option) + 1] : undefined
@@ -105,9 +110,9 @@ function qacct({args}: Request, {grid}: ProgramOptions): Answer {
 function qconf({args}: Request, {faults}: ProgramOptions): Answer {
   if (faults['qmaster-down']) return {stderr: captured('qconf-unreachable.txt')!, exitCode: 1}
   const [verb = '', name = ''] = args
-  const stdout = captured(`qconf${[verb, name && `-${name.split('.')[0]}`].join('')}.txt`)
-  if (stdout !== undefined && verb !== '-sp') return {stdout}
-  if (verb === '-sp') return allocationRule(name) === undefined ? {stderr: `${name} is not a parallel environment\n`, exitCode: 1} : {stdout: stdout!}
+  if (verb === '-sp' && allocationRule(name) === undefined) return {stderr: `${name} is not a parallel environment\n`, exitCode: 1}
+  const stdout = captured(verb === '-sp' ? `qconf-sp-${name}.txt` : `qconf${verb}.txt`)
+  if (stdout !== undefined) return {stdout}
   return {stderr: `error: invalid option argument "${verb}"\n`, exitCode: 1}
 }
 
