@@ -5,7 +5,8 @@ import {hostname, tmpdir, userInfo} from 'node:os'
 import {join, relative} from 'node:path'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import type {JnodeError} from '../../../src/errors.ts'
-import {resolveHops, type Hop, type HostConfigDeps} from '../../../src/ssh/host-config.ts'
+import {resolveHops, type Hop} from '../../../src/ssh/host-config.ts'
+import type {HostConfigDeps} from '../../../src/ssh/ssh-settings.ts'
 import {parseTarget} from '../../../src/target.ts'
 
 let dir: string
@@ -198,6 +199,26 @@ describe('resolveHops', () => {
 
   it('takes UserKnownHostsFile none as no file', async () => {
     expect((await hopsOf('UserKnownHostsFile none'))[0]!.userKnownHostsFiles).toEqual([])
+  })
+})
+
+describe('on Windows', () => {
+  it('the paths that its ssh prints are read', async () => {
+    const windows = join(dir, 'windows-ssh')
+    const lines = [
+      'user bob\r',
+      'hostname head\r',
+      'port 22\r',
+      'globalknownhostsfile __PROGRAMDATA__\\ssh/ssh_known_hosts __PROGRAMDATA__\\ssh/ssh_known_hosts2\r',
+      'userknownhostsfile C:\\Users\\Bob B/.ssh/known_hosts ~/other\r',
+    ]
+    writeFileSync(windows, `#!/bin/sh\ncat <<'END'\n${lines.join('\n')}\nEND\n`, {mode: 0o755})
+    const [hop] = await resolveHops(targets('head'), {program: windows, home: 'C:\\Users\\Bob B', env: {...env(), ProgramData: 'D:\\Data'}, platform: 'win32'})
+    expect(hop).toMatchObject({
+      user: 'bob',
+      globalKnownHostsFiles: ['D:\\Data\\ssh/ssh_known_hosts', 'D:\\Data\\ssh/ssh_known_hosts2'],
+      userKnownHostsFiles: ['C:\\Users\\Bob B/.ssh/known_hosts', 'C:\\Users\\Bob B/other'],
+    })
   })
 })
 

@@ -1,0 +1,101 @@
+/** What ssh itself would do for a host, asked of the program: `ssh -G`. */
+import {execFile} from 'node:child_process'
+import {homedir, userInfo} from 'node:os'
+import {JnodeError} from '../errors.ts'
+import {command} from '../shell.ts'
+import type {Target} from '../target.ts'
+
+export interface HostConfigDeps {
+  /** As `ssh -F`; ssh's own files when not given. */
+  configFile?: string
+  /** The ssh program, `ssh` on PATH when not given. */
+  program?: string
+  env?: NodeJS.ProcessEnv
+  /** ssh takes the home directory of the user database, not $HOME; so does the default here. */
+  home?: string
+  platform?: NodeJS.Platform
+  signal?: AbortSignal
+}
+
+/** Match exec and canonical names may ask the network, so this is generous. */
+const SSH_G_TIMEOUT_MS = 20_000
+
+/** Keyword in lower case -> its values, in order, as `ssh -G` prints them. */
+export type Settings = ReadonlyMap<string, readonly string[]>
+
+/** Everything ssh has set for this target, its own defaults included. Throws `config` with its words when it refuses. */
+export async function settingsOf(target: Target, deps: HostConfigDeps): Promise<Settings> {
+  // An argument vector, never a shell; `--` and the check in target.ts keep a name from becoming an option.
+  const args = ['-G', ...(deps.configFile ? ['-F', deps.configFile] : [])]
+  if (target.user !== null) args.push('-l', target.user)
+  if (target.port !== null) args.push('-p', String(target.port))
+  const answer = await run(deps.program ?? 'ssh', [...args, '--', target.host], deps)
+  if (answer === null) return withoutSsh(target, deps)
+  const settings = new Map<string, string[]>()
+  for (const line of answer.split(/\r?\n/)) {
+    const [, keyword, value] = /^(\S+) (.*)$/.exec(line) ?? []
+    if (keyword) settings.set(keyword.toLowerCase(), [...(settings.get(keyword.toLowerCase()) ?? []), value!])
+  }
+  return settings
+}
+
+/** What `ssh -G` printed; null where there is no ssh program, or one from before 6.8, which has no -G. */
+function run(program: string, args: string[], deps: HostConfigDeps): Promise<string | null> {
+  const options = {timeout: SSH_G_TIMEOUT_MS, windowsHide: true, env: deps.env ?? process.env, signal: deps.signal}
+  return new Promise((resolve, reject) => {
+    execFile(program, args, options, (error, stdout, stderr) => {
+      if (!error) return resolve(stdout)
+      if (deps.signal?.aborted) return reject(new JnodeError('interrupted', 'Interrupted'))
+      if (error.code === 'ENOENT' || /(unknown|illegal) option/.test(stderr)) return resolve(null)
+      const words = error.killed ? `it did not answer within ${SSH_G_TIMEOUT_MS / 1000} s` : stderr.trim().replaceAll(/\s*\r?\n/g, '; ')
+      reject(
+        new JnodeError('config', `ssh cannot read its configuration for ${args.at(-1)}: ${words || error.message}`, {
+          hint: `See what ssh says itself: ${command([program, ...args])}`,
+        }),
+      )
+    }).stdin?.end()
+  })
+}
+
+/**
+ * The little that holds without an ssh program: what was typed, ssh's defaults, nothing of ~/.ssh/config.
+ * Weaker on purpose: a second reader of that file would differ from ssh's in the cases that matter.
+ */
+function withoutSsh(target: Target, deps: HostConfigDeps): Settings {
+  const names = ['id_rsa', 'id_ecdsa', 'id_ed25519']
+  return new Map([
+    ['user', [target.user ?? userInfo().username]],
+    ['hostname', [target.host.toLowerCase()]],
+    ['port', [String(target.port ?? 22)]],
+    ['identityfile', names.map((name) => `~/.ssh/${name}`)],
+    ['userknownhostsfile', [`${homeOf(deps)}/.ssh/known_hosts`]],
+    ['globalknownhostsfile', [(deps.platform ?? process.platform) === 'win32' ? 'C:\\ProgramData\\ssh\\ssh_known_hosts' : '/etc/ssh/ssh_known_hosts']],
+  ])
+}
+
+/** The first value of a keyword. */
+export function one(settings: Settings, keyword: string): string | undefined {
+  return settings.get(keyword)?.[0]
+}
+
+/** A value for which `none` stands for nothing. */
+export function named(settings: Settings, keyword: string): string | null {
+  const value = one(settings, keyword)
+  return value === undefined || value === 'none' ? null : value
+}
+
+/** A value that is a list divided by commas. */
+export function list(settings: Settings, keyword: string): string[] {
+  return (one(settings, keyword) ?? '').split(',').filter(Boolean)
+}
+
+/** A yes or no. Some keywords have more values than two (`unbound`, `host-bound`): everything but a no is a yes. */
+export function yes(settings: Settings, keyword: string, otherwise: boolean): boolean {
+  const value = one(settings, keyword)
+  return value === undefined ? otherwise : value !== 'no' && value !== 'false'
+}
+
+/** The home directory that `~` and %d stand for. */
+export function homeOf(deps: HostConfigDeps): string {
+  return deps.home ?? (userInfo().homedir || homedir())
+}
