@@ -104,7 +104,7 @@ function newState(hop: Hop, {tools, prompter, secrets, signal, tell}: AuthDeps):
         state.onWaiting(false)
       }
     },
-    phase: newPhase(null),
+    phase: newPhase({all: null, left: [], offered: null}),
     attempt: null,
     heard: null,
     next: () => {},
@@ -116,8 +116,8 @@ function newState(hop: Hop, {tools, prompter, secrets, signal, tell}: AuthDeps):
   return state
 }
 
-function newPhase(keys: KeyRing | null): Phase {
-  return {keys: {all: keys?.all ?? null, left: [...(keys?.all ?? [])]}, passwordTries: 0, keyboardTries: 0, keyboardDead: false}
+function newPhase(keys: KeyRing): Phase {
+  return {keys, passwordTries: 0, keyboardTries: 0, keyboardDead: false}
 }
 
 /** Takes a step; whatever goes wrong in finding it ends the login with that error. */
@@ -138,7 +138,10 @@ function giveUp(state: State, error: unknown): void {
 
 function concludeAttempt(state: State, attempt: Attempt, partial: boolean): void {
   if (partial) {
-    state.phase = newPhase(state.phase.keys)
+    const {all, offered} = state.phase.keys
+    // sshd takes no key twice in one login; offering it again would only cost one of its tries.
+    const others = all && (attempt.kind === 'key' ? all.filter((identity) => identity !== offered) : all)
+    state.phase = newPhase({all: others, left: [...(others ?? [])], offered: null})
     return
   }
   if (attempt.kind === 'keyboard' && attempt.asked === 0 && !attempt.reused) state.phase.keyboardDead = true

@@ -6,10 +6,12 @@ import {countTry, type AuthStep, type Login} from './login.ts'
 
 const MAX_PASSPHRASE_TRIES = 3
 
-/** The keys still to be offered; null: not listed yet. */
+/** The keys of a login; `all` is null before they were listed. */
 export interface KeyRing {
   all: Identity[] | null
+  /** Still to be offered. */
   left: Identity[]
+  offered: Identity | null
 }
 
 /** Where to go when the server takes a key that then does not sign. */
@@ -32,6 +34,7 @@ export async function keyStep(login: Login, ring: KeyRing, unsigned: Unsigned): 
     // Formats that hide the public half must be unlocked to be offered at all.
     const publicKey = identity.publicKey ?? (await unlock(login, identity.file))
     if (!publicKey) continue
+    ring.offered = identity
     countTry(login.report, identity.label)
     return {type: 'agent', username: login.hop.user, agent: agentOfOne(login, {identity, publicKey, unsigned})}
   }

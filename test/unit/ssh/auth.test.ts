@@ -317,6 +317,11 @@ describe('several factors', () => {
     expect(error).toBeNull()
   })
 
+  it('do not offer again what was taken', async () => {
+    const {log} = await logIn({factors: [keys('second'), keys('plain')]}, {hop: keyFiles('second', 'plain')})
+    expect(log).toEqual(['offered ssh-ed25519', 'signed ssh-ed25519', 'offered ssh-ed25519', 'signed ssh-ed25519'])
+  })
+
   it('ask for the same password once, whatever methods want it', async () => {
     const person = typist({password: ['right'], code: ['123456']})
     const pam: Factor = {rounds: [{prompts: [{prompt: 'Password: ', answer: 'right'}]}, {prompts: [{prompt: 'Verification code: ', answer: '123456'}]}]}
