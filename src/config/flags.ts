@@ -150,7 +150,7 @@ function lines(raw: Texts, what: string): string[] {
 
 /** Shell text, which may go over several lines and stays as it is. */
 function commands(raw: Texts, what: string): string[] {
-  const given = items(raw).map((item) => item.replace(/\n+$/, '')).filter((item) => item.trim() !== '')
+  const given = items(raw).map((item) => item.replaceAll('\r\n', '\n').replace(/\n+$/, '')).filter((item) => item.trim() !== '')
   for (const line of given.flatMap((item) => item.split('\n'))) if (line.trim() !== '') text(line, what)
   return given
 }
@@ -167,10 +167,10 @@ function jumps(raw: Texts, what: string): string[] {
   return hops
 }
 
-/** What stands after `jupyter `: the job finds out whether the site has it. */
+/** What stands after `jupyter `, or `auto`: the job finds out whether the site has it. */
 function app(raw: string, what: string): string {
   if (/^[a-z][a-z0-9_-]{0,39}$/.test(raw)) return raw
-  throw new JnodeError('usage', `${what} must be the name of a Jupyter application, not ${shown(raw)}`, {hint: 'Use lab, notebook or server.'})
+  throw new JnodeError('usage', `${what} must be the name of a Jupyter application, not ${shown(raw)}`, {hint: 'Use lab, notebook, server, or auto for the first of these that is there.'})
 }
 
 function dir(raw: string, what: string): string {

@@ -48,6 +48,7 @@ export interface StartOptions extends TunnelOptions {
   account: string | null
   /** Arguments for qsub, unchanged: the profile's, then the flags'. */
   sgeArgs: string[]
+  /** What stands after `jupyter `, or `auto`: lab, else notebook, else server. */
   app: string
   /** Jupyter's root: absolute, or counted from the home directory on the cluster; null is the home directory. */
   dir: string | null
@@ -81,7 +82,7 @@ export function resolveStart(given: StartFlags, {config, env, hasLocalQsub, cwd}
     project: values.project ?? null,
     account: values.account ?? null,
     sgeArgs: together(levels, 'sgeArgs'),
-    app: values.app ?? cluster.app ?? 'lab',
+    app: values.app ?? cluster.app ?? 'auto',
     dir: workingDirectory(levels, cluster, cwd),
     modules: together(levels, 'modules'),
     conda: values.conda ?? null,

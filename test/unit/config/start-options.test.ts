@@ -30,7 +30,7 @@ describe('with nothing said', () => {
     expect(cluster.name).toBe('lab')
     expect(rest).toEqual({
       cores: 1, memoryBytes: null, gpus: 0, runSeconds: null, queue: null, node: null, pe: null, project: null, account: null, sgeArgs: [],
-      app: 'lab', dir: null, modules: [], conda: null, setup: [], port: null, route: 'auto', openBrowser: true, browser: null, waitSeconds: null, detach: false,
+      app: 'auto', dir: null, modules: [], conda: null, setup: [], port: null, route: 'auto', openBrowser: true, browser: null, waitSeconds: null, detach: false,
     })
   })
 })
@@ -120,7 +120,7 @@ describe('lists in variables', () => {
   })
 
   test('a setup command may go over several lines, and stays as it is', () => {
-    expect(start({setup: ['if x; then\n\n\ty\nfi\n', ' ']}).setup).toEqual(['if x; then\n\n\ty\nfi'])
+    expect(start({setup: ['if x; then\n\n\ty\r\nfi\n', ' ']}).setup).toEqual(['if x; then\n\n\ty\nfi'])
     expect(refused({setup: ['a\nb\rc']}).message).toBe('--setup must be one line of text, not "b\\rc"')
   })
 })

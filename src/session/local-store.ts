@@ -1,0 +1,182 @@
+/**
+ * Sessions as this computer remembers them: `<state>/sessions/<cluster>/<NAME>.json`, for the user's eyes only,
+ * because each holds its token. Every write is a rename, so that a file is whole whoever else writes it.
+ */
+import {randomBytes} from 'node:crypto'
+import {mkdir, open, readdir, readFile, rename, rm} from 'node:fs/promises'
+import {dirname, join} from 'node:path'
+import {JnodeError, messageOf} from '../errors.ts'
+import {sessionFactsSchema, type SessionFacts} from './facts.ts'
+
+export interface StoredSessions {
+  /** The oldest first. */
+  sessions: SessionFacts[]
+  /** Files that are not usable, and why in words. They are left as they are. */
+  broken: {file: string; why: string}[]
+}
+
+export interface SessionStore {
+  /** Keys that this version does not know stay in the file, as long as it is the same session's. Throws `config`. */
+  save(facts: SessionFacts): Promise<void>
+  /** Null where there is no such session. Throws `config` for a file that is not usable. */
+  load(cluster: string, name: string): Promise<SessionFacts | null>
+  list(): Promise<StoredSessions>
+  remove(cluster: string, name: string): Promise<void>
+}
+
+type Read = {kind: 'session'; facts: SessionFacts} | {kind: 'missing'} | {kind: 'newer'; why: string} | {kind: 'broken'; why: string}
+
+const VERSION = 1
+
+/** The store below `stateDir`; nothing is made there before the first save. */
+export function openStore(stateDir: string): SessionStore {
+  const root = join(stateDir, 'sessions')
+  const fileOf = (cluster: string, name: string) => join(root, fileName(cluster), `${fileName(name)}.json`)
+  return {
+    save: (facts) => save(fileOf(facts.cluster, facts.name), facts),
+    load: (cluster, name) => load(fileOf(cluster, name), name),
+    list: () => list(root),
+    async remove(cluster, name) {
+      const file = fileOf(cluster, name)
+      await rm(file, {force: true}).catch((cause: unknown) => {
+        throw cannot('be removed', file, cause)
+      })
+    },
+  }
+}
+
+/** A leading dot is encoded as well, so that no name means the folder itself or the one above. */
+function fileName(name: string): string {
+  return encodeURIComponent(name).replace(/^\./, '%2E')
+}
+
+async function save(file: string, facts: SessionFacts): Promise<void> {
+  const before = await read(file)
+  if (before.kind === 'newer') throw unusable(file, facts.name, before.why)
+  const known = before.kind === 'session' && before.facts.id === facts.id ? before.facts : {}
+  try {
+    await mkdir(dirname(file), {recursive: true, mode: 0o700})
+    await replaceFile(file, `${JSON.stringify({...known, ...facts}, null, 2)}\n`)
+  } catch (cause) {
+    throw cannot('be written', file, cause)
+  }
+}
+
+/**
+ * Writes beside the file and renames. Not by write-file-atomic 7: it writes once and looks not at how much was
+ * written, so that on a full disk it puts a truncated file in the place of the good one and reports success.
+ */
+async function replaceFile(file: string, text: string): Promise<void> {
+  const beside = `${file}.${randomBytes(6).toString('hex')}`
+  try {
+    const handle = await open(beside, 'wx', 0o600)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(beside, file)
+  } catch (error) {
+    await rm(beside, {force: true})
+    throw error
+  }
+}
+
+async function load(file: string, name: string): Promise<SessionFacts | null> {
+  const found = await read(file)
+  switch (found.kind) {
+    case 'session':
+      return found.facts
+    case 'missing':
+      return null
+    case 'newer':
+    case 'broken':
+      throw unusable(file, name, found.why)
+  }
+}
+
+async function list(root: string): Promise<StoredSessions> {
+  const result: StoredSessions = {sessions: [], broken: []}
+  for (const folder of await entries(root)) {
+    for (const entry of await entries(join(root, folder))) {
+      // Others are the half-written files of a save.
+      if (!entry.endsWith('.json')) continue
+      const file = join(root, folder, entry)
+      const found = await read(file)
+      if (found.kind === 'session') result.sessions.push(found.facts)
+      else if (found.kind !== 'missing') result.broken.push({file, why: found.why})
+    }
+  }
+  result.sessions.sort((a, b) => a.submittedAt.localeCompare(b.submittedAt))
+  return result
+}
+
+async function entries(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort()
+  } catch (cause) {
+    if (['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')) return []
+    throw cannot('be read', folder, cause)
+  }
+}
+
+async function read(file: string): Promise<Read> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {kind: 'missing'}
+    return {kind: 'broken', why: whyOf(cause)}
+  }
+  return understand(text)
+}
+
+function understand(text: string): Read {
+  let raw: unknown
+  try {
+    raw = JSON.parse(text)
+  } catch {
+    return {kind: 'broken', why: text.trim() === '' ? 'it is empty' : 'it is cut short or not JSON'}
+  }
+  const version = (raw as {version?: unknown} | null)?.version
+  if (typeof version === 'number' && version > VERSION) return {kind: 'newer', why: `a newer jnode made it (version ${version}, this one reads ${VERSION})`}
+  const parsed = sessionFactsSchema.safeParse(raw)
+  if (parsed.success) return {kind: 'session', facts: parsed.data}
+  const keys = [...new Set(parsed.error.issues.map((issue) => issue.path.join('.') || 'everything'))]
+  return {kind: 'broken', why: `it lacks a right value for ${keys.join(', ')}`}
+}
+
+function unusable(file: string, name: string, why: string): JnodeError {
+  return new JnodeError('config', `What this computer keeps of session "${name}" cannot be used: ${why} (${file})`, {
+    hint: why.startsWith('a newer') ? 'Update jnode on this computer.' : `Remove that file and run the command again: \`jnode connect ${name}\` finds the session on its cluster.`,
+  })
+}
+
+function cannot(what: string, path: string, cause: unknown): JnodeError {
+  return new JnodeError('config', `${path} cannot ${what}: ${whyOf(cause)}`, {
+    hint: 'Make room and check that the folder is yours to write to, or set XDG_STATE_HOME to one that is.',
+    cause,
+  })
+}
+
+function whyOf(cause: unknown): string {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'ENOSPC':
+      return 'the disk is full'
+    case 'EDQUOT':
+      return 'your disk quota is used up'
+    case 'EROFS':
+      return 'the file system is read-only'
+    case 'EFBIG':
+      return 'a limit on the size of files is in the way'
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission denied'
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return 'a part of that path is not a folder'
+    default:
+      return messageOf(cause)
+  }
+}
