@@ -75,7 +75,7 @@ export async function startFakeCluster(options: FakeClusterOptions = {}): Promis
     processes,
     faults,
     timing: {schedule: 30, transfer: 20, notify: 500, linger: 50, accounting: 300, ...options.timing},
-    places: {home: places.home, jobTmp: places.jobTmp, spool: join(places.root, 'spool'), pathOf: (host) => nodePath(host)},
+    places: {home: places.home, jobTmp: places.jobTmp, spool: join(places.root, 'spool'), pathOf: nodePath, onNode: nodeFiles(places, keys)},
   })
   const closeDoor = openDoor({asks: places.asks, bin: places.bin.sge, wantsStdin: scriptOnStdin}, makePrograms({grid, faults, home: places.home, user}))
   const drop = makeDrop(faults, () => cutAll(hops.gateway.links.size > 0 ? hops.gateway : hops.head))
@@ -245,6 +245,17 @@ function installPrograms(places: Places, {user, jupyter, faults}: {user: string;
 /** The directory of this machine's own `jupyter-server` or `jupyter-notebook`. */
 export function machineJupyter(): string | undefined {
   return (process.env['PATH'] ?? '').split(':').find((directory) => ['jupyter-server', 'jupyter-notebook'].some((name) => existsSync(join(directory, name))))
+}
+
+/** The files by which a job learns who its node is are the node's own: its name, and its SSH host key. */
+function nodeFiles({root}: Places, {host}: Keys): (node: string, script: string) => string {
+  const directory = (node: string) => join(root, 'etc', shortName(node))
+  for (const node of ['node1', 'node2'] as const) {
+    mkdirSync(directory(node), {recursive: true})
+    writeFileSync(join(directory(node), 'hostname'), `${node}.local\n`)
+    writeFileSync(join(directory(node), 'ssh_host_ed25519_key.pub'), `${host[node].public} root@${node}\n`)
+  }
+  return (node, script) => script.replaceAll('/etc/ssh/ssh_host_', `${directory(node)}/ssh_host_`).replaceAll('/proc/sys/kernel/hostname', `${directory(node)}/hostname`)
 }
 
 interface LoginSurroundings {

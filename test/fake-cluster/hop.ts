@@ -88,7 +88,8 @@ function setForwards(client: Connection, options: HopOptions): void {
     client.on('tcpip', (accept, reject, {destIP, destPort}) => {
       const next = options.serverAt(destIP, destPort)
       if (next) return next.reachable() ? next.take(accept()) : reject()
-      if (!isLoopback(destIP)) return reject()
+      // Loopback of every host is this machine's, whose own sshd is none of the cluster's.
+      if (!isLoopback(destIP) || destPort === 22) return reject()
       void join(connect({host: '127.0.0.1', port: destPort, noDelay: true, allowHalfOpen: true}), accept, reject)
     })
   }

@@ -1,5 +1,5 @@
 /** A user's computer: a home with keys and configuration from which `jnode` reaches the fake cluster. */
-import {chmodSync, mkdirSync, writeFileSync} from 'node:fs'
+import {chmodSync, existsSync, mkdirSync, writeFileSync} from 'node:fs'
 import {delimiter, join} from 'node:path'
 import {command, quote} from '../../src/shell.ts'
 import {writeProgram} from './places.ts'
@@ -45,7 +45,8 @@ export function makeLaptop(options: LaptopOptions): Laptop {
     `default_cluster = "fake"\n\n[clusters.fake]\nhost = "${user}@head.local"\njump = ["${user}@127.0.0.1:${gatewayPort}"]\nknown_hosts = ${JSON.stringify(join(ssh, 'known_hosts'))}\n`,
     {mode: 0o600},
   )
-  writeProgram(join(bin, 'ssh'), `PATH=\${PATH#${quote(`${bin}${delimiter}`)}}\nexec ssh -F ${quote(join(ssh, 'config'))} "$@"\n`)
+  // Without any ssh, jnode does without its configuration: then the password opens the way.
+  if (isOnPath('ssh')) writeProgram(join(bin, 'ssh'), `PATH=\${PATH#${quote(`${bin}${delimiter}`)}}\nexec ssh -F ${quote(join(ssh, 'config'))} "$@"\n`)
   writeProgram(join(bin, 'askpass'), `${command(['printf', '%s\\n', options.password])}\n`)
   chmodSync(home, 0o700)
   return {
@@ -63,6 +64,10 @@ export function makeLaptop(options: LaptopOptions): Laptop {
       LANG: 'C.UTF-8',
     },
   }
+}
+
+function isOnPath(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((path) => existsSync(join(path, program)))
 }
 
 function sshConfig(ssh: string, {user, gatewayPort, headPort}: {user: string; gatewayPort: number; headPort: number}): string {

@@ -62,7 +62,7 @@ export function writeProgram(path: string, text: string): void {
 
 /** The programs by which a host knows its own name and the user's. */
 export function writeHostPrograms(directory: string, {host, user}: {host: string; user: string}): void {
-  writeProgram(join(directory, 'hostname'), `case "$*" in -s) echo ${quote(host.split('.')[0]!)} ;; *) echo ${quote(host)} ;; esac\n`)
+  writeProgram(join(directory, 'hostname'), `case "$*" in -s) echo ${quote(host.split('.')[0]!)} ;; -I) echo 127.0.0.1 ;; *) echo ${quote(host)} ;; esac\n`)
   writeProgram(join(directory, 'uname'), `case "$*" in -n) echo ${quote(host)} ;; *) exec ${realPath('uname')} "$@" ;; esac\n`)
   writeProgram(join(directory, 'whoami'), `echo ${quote(user)}\n`)
   writeProgram(join(directory, 'logname'), `echo ${quote(user)}\n`)

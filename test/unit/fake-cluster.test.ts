@@ -2,7 +2,6 @@ import {execFile} from 'node:child_process'
 import {existsSync, readFileSync, readdirSync} from 'node:fs'
 import {connect} from 'node:net'
 import {dirname, join} from 'node:path'
-import {promisify} from 'node:util'
 import ssh2 from 'ssh2'
 import {afterEach, expect, test} from 'vitest'
 import {startFakeCluster, type FakeCluster, type FakeClusterOptions} from '../fake-cluster/cluster.ts'
@@ -60,6 +59,13 @@ async function onHead(command: string) {
   }
 }
 
+/** The ssh program on the user's computer. */
+function sshTo(host: string, command: string): Promise<{stdout: string; stderr: string}> {
+  return new Promise((resolve) => {
+    execFile('ssh', [host, command], {env: cluster.laptop.env}, (_error, stdout, stderr) => resolve({stdout, stderr}))
+  })
+}
+
 /** Waits as long as the test may. */
 async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 10))
@@ -76,9 +82,8 @@ function groupIsGone(group: number): boolean {
 }
 
 test('the ssh program reaches head and node through the gateway with the laptop’s configuration', async () => {
-  const {laptop} = await up()
-  const ssh = async (host: string, command: string) => (await promisify(execFile)('ssh', [host, command], {env: laptop.env})).stdout
-  expect(await ssh('head', 'hostname; id -un; pwd')).toBe(`head.local\nada\n${cluster.home}\n`)
+  await up()
+  expect((await sshTo('head', 'hostname; id -un; pwd')).stdout).toBe(`head.local\nada\n${cluster.home}\n`)
   expect(cluster.accepted('gateway')).toBe(1)
   expect(cluster.accepted('head')).toBe(1)
 })
@@ -156,6 +161,51 @@ test('a cut link ends the client’s connection, and the next one works', async 
   await closed
   ;(await login({port: cluster.gatewayPort, key: cluster.privateKey})).end()
   expect(cluster.accepted('gateway')).toBe(2)
+})
+
+test('each fault shows', async () => {
+  await up()
+  const known = cluster.knownHosts
+
+  cluster.set('banner', true)
+  const noisy = await onHead('echo answer')
+  expect(noisy.stdout.split('\n').length).toBeGreaterThan(100)
+  expect(noisy.stdout.endsWith('answer\n')).toBe(true)
+  cluster.clear('banner')
+
+  cluster.set('home-not-writable', true)
+  expect(await onHead('mkdir -p ~/.jnode')).toMatchObject({code: 1, stderr: expect.stringContaining('Permission denied') as string})
+  cluster.clear('home-not-writable')
+  expect((await onHead('mkdir -p ~/.jnode')).code).toBe(0)
+
+  cluster.set('home-full', true)
+  expect((await onHead('printf text >~/.jnode/file')).code).not.toBe(0)
+  expect((await onHead('qstat')).code).toBe(0)
+  cluster.clear('home-full')
+  expect((await onHead('printf text >~/.jnode/file')).code).toBe(0)
+
+  cluster.set('no-qsub', true)
+  expect((await onHead('command -v qsub')).code).not.toBe(0)
+  cluster.clear('no-qsub')
+
+  cluster.set('drop-connection-after', {exec: 2})
+  expect((await onHead('echo first')).stdout).toBe('first\n')
+  const lost = onHead(`echo done >~/second`)
+  await expect(lost).resolves.toMatchObject({code: undefined})
+  await until(() => existsSync(join(cluster.home, 'second')))
+  expect((await onHead('echo third')).stdout).toBe('third\n')
+
+  cluster.set('hostkey-changed', ['gateway'])
+  const {stderr} = await sshTo('gateway', 'true')
+  expect(stderr).toContain('HOST IDENTIFICATION HAS CHANGED')
+  cluster.clear('hostkey-changed')
+  expect(cluster.knownHosts).toBe(known)
+
+  cluster.set('no-tcp-forwarding', ['gateway'])
+  expect((await sshTo('head', 'true')).stderr).toContain('administratively prohibited')
+  cluster.clear('no-tcp-forwarding')
+  cluster.set('unreachable', ['head'])
+  expect((await sshTo('head', 'true')).stderr).toContain('connect failed')
 })
 
 test('nothing is left when it closes: no process, no file, no port', async () => {

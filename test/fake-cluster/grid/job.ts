@@ -46,6 +46,8 @@ export interface JobPlaces {
   spool: string
   /** PATH of a node's jobs. */
   pathOf(node: string): string
+  /** A script as it must read to find a node's own files (all nodes are this machine). */
+  onNode(node: string, script: string): string
 }
 
 /** Starts the job's script in a process group of its own; `onEnd` is called once nothing of it is left. Throws when its log cannot be opened. */
@@ -57,7 +59,7 @@ export function runJob(job: Job, options: {processes: Processes; places: JobPlac
   mkdirSync(tmp, {recursive: true, mode: 0o755})
   mkdirSync(spool, {recursive: true})
   const script = join(spool, 'script')
-  writeFileSync(script, request.script, {mode: 0o755})
+  writeFileSync(script, places.onNode(nodeOf(job)!, request.script), {mode: 0o755})
   const out = openSync(outputPath(job, places.home, 'o'), 'a', 0o644)
   const err = request.join ? out : openSync(outputPath(job, places.home, 'e'), 'a', 0o644)
   const [file, ...args] = [...interpreter(request), script, ...request.scriptArgs] as [string, ...string[]]
@@ -113,7 +115,7 @@ function isDirectory(path: string): boolean {
   return statSync(path, {throwIfNoEntry: false})?.isDirectory() ?? false
 }
 
-interface JobSurroundings extends JobPlaces {
+interface JobSurroundings extends Pick<JobPlaces, 'home' | 'spool' | 'pathOf'> {
   tmp: string
   user: string
 }
