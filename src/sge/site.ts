@@ -1,0 +1,91 @@
+/** What one Grid Engine installation is like, and the question that finds out. */
+import type {Ask} from '../ask.ts'
+import {JnodeError} from '../errors.ts'
+import {quote} from '../shell.ts'
+import {discoveryScript, ENVIRONMENT, parseSections, type Learn} from './discovery.ts'
+import {parseParallelEnvironments, parseQueues, parseResources, type ParallelEnvironment, type Queue, type Resource} from './qconf.ts'
+import {folded, quoted} from './said.ts'
+
+export interface Site {
+  /** POSIX sh that puts Grid Engine on PATH, for the head of later scripts; empty where it is there anyway. */
+  setup: string
+  /** How Grid Engine was found, in words. */
+  found: string
+  /** `SGE 8.1.9`, `OGS/GE 2011.11p1`, `UGE 8.6.6`, as the engine calls itself. */
+  engine: string
+  /** Login name on the head node. */
+  user: string
+  home: string
+  hostname: string
+  /** SGE_ROOT, where the environment has it. */
+  root: string | null
+  /** Null when not asked for, or when qconf is absent or refuses: that is no knowledge that there are none. */
+  parallelEnvironments: ParallelEnvironment[] | null
+  queues: Queue[] | null
+  resources: Resource[] | null
+}
+
+export interface DiscoveryOptions {
+  /** The user's own shell text that makes qsub available (`sge_setup`). */
+  setup: string | null
+  /** What to learn beside the way to qsub: each costs a moment. */
+  learn: Learn
+}
+
+/**
+ * Finds Grid Engine on the head node and what it offers, in one round trip. Throws `no-grid-engine` with all that
+ * was tried when there is no working qsub.
+ */
+export function discoverSite(options: DiscoveryOptions): Ask<Site> {
+  return {
+    script: discoveryScript(options.setup, options.learn),
+    read: ({stdout, stderr}) => {
+      const section = parseSections(stdout)
+      const where = section('host')[2] ?? 'the head node'
+      if (section('found').length === 0) throw noGridEngine(where, section('tried'), section('complaint').join('\n') || stderr)
+      return toSite(section)
+    },
+  }
+}
+
+function toSite(section: (name: string) => string[]): Site {
+  const environment = section('environment').filter((line) => ENVIRONMENT.includes(line.split('=', 1)[0]!))
+  const [user = '', home = '', hostname = ''] = section('host')
+  const root = environment.find((line) => line.startsWith('SGE_ROOT='))
+  const found = section('found')[0]!
+  return {
+    setup: found === 'PATH' ? '' : environment.map(exportLine).join('\n'),
+    found,
+    engine: section('engine').filter((line) => line !== '').at(-1) ?? 'Grid Engine',
+    user,
+    home,
+    hostname,
+    root: root === undefined ? null : root.slice('SGE_ROOT='.length),
+    // They come in the order in which they were answered.
+    parallelEnvironments: known(section('environments'), parseParallelEnvironments)?.sort((a, b) => (a.name < b.name ? -1 : 1)) ?? null,
+    queues: known(section('queues'), parseQueues),
+    resources: known(section('resources'), parseResources),
+  }
+}
+
+function exportLine(assignment: string): string {
+  const [name] = assignment.split('=', 1)
+  return `${name}=${quote(assignment.slice(name!.length + 1))}; export ${name}`
+}
+
+/** A refusal ("denied: host is no admin host") has the shape of no object, and is not the answer that there is none. */
+function known<T>(lines: readonly string[], parse: (text: string) => T[]): T[] | null {
+  const text = lines.join('\n')
+  const parsed = parse(text)
+  return parsed.length > 0 || /^no (parallel environment|cluster queue|queue)\b.* defined/im.test(text) ? parsed : null
+}
+
+function noGridEngine(host: string, tried: readonly string[], complaint: string): JnodeError {
+  const said = folded(complaint)
+  const hint = 'Say how qsub gets on the PATH with sge_setup in the cluster\'s section of config.toml, e.g. ". /opt/sge/default/common/settings.sh".'
+  const others = /\b(pbs|torque|slurm|lsf|htcondor)\b/i.exec(said)
+  if (others) return new JnodeError('no-grid-engine', `qstat on ${host} belongs to ${others[1]!}, not to Grid Engine: ${quoted(said)}`, {hint})
+  const trials = `tried: ${tried.join(', ') || 'nothing'}`
+  if (said !== '') return new JnodeError('no-grid-engine', `Grid Engine on ${host} does not work: ${quoted(said)} (${trials})`, {hint})
+  return new JnodeError('no-grid-engine', `There is no qsub on ${host} (${trials})`, {hint})
+}

@@ -1,0 +1,136 @@
+import {readFileSync} from 'node:fs'
+import {describe, expect, test} from 'vitest'
+import {gridEngine} from '../../../src/sge/client.ts'
+import {complained, fixture, printed} from './fixture.ts'
+import {headNode, type HeadNode} from './head-node.ts'
+
+const grid = gridEngine({setup: ''})
+const ARGS = ['-terse', '-N', 'jn-otter', '-pe', 'smp', '2', '-l', 'h_rt=01:00:00', '-l', 'virtual_free=1G']
+
+/** A qsub that notes how it was called and answers by the first pattern that fits. */
+function qsub(head: HeadNode, answers: [pattern: string, text: string, exitCode: number][]): void {
+  const cases = answers.map(([pattern, text, exitCode]) => `${pattern}) cat <<'END'\n${text.trimEnd()}\nEND\nexit ${exitCode};;`)
+  head.program('bin/qsub', `echo "$*" >>${head.path('calls')}\ncase "$*" in\n${cases.join('\n')}\nesac`)
+}
+
+const calls = (head: HeadNode) => readFileSync(head.path('calls'), 'utf8').trimEnd().split('\n')
+
+describe('submit', () => {
+  test('checks, then submits the same', () => {
+    const head = headNode()
+    qsub(head, [["'-w v '*", fixture('qsub-w-v-good.txt'), 0], ['*', '77', 0]])
+    expect(head.ask(grid.submit(ARGS, '/home/alice/my job.sh'))).toEqual({kind: 'submitted', jobId: '77', warning: null})
+    expect(calls(head)).toEqual([`-w v ${ARGS.join(' ')} /home/alice/my job.sh`, `${ARGS.join(' ')} /home/alice/my job.sh`])
+  })
+
+  test('what can never run is not submitted', () => {
+    const head = headNode()
+    qsub(head, [["'-w v '*", fixture('qsub-w-v-too-many-slots.txt'), 1], ['*', '77', 0]])
+    expect(head.ask(grid.submit(ARGS, '/job.sh'))).toMatchObject({kind: 'rejected', code: 'never-runs', hint: expect.stringContaining('--cores') as string})
+    expect(calls(head).every((call) => call.startsWith('-w v '))).toBe(true)
+  })
+
+  const LOAD_VALUE = 'Unable to run job: Job 5 (-l h_rt=3600,virtual_free=1G) cannot run in queue "all.q@n1" because job requests unknown resource (virtual_free)\nverification: no suitable queues\nExiting.'
+
+  test('a request for a load value, which the check cannot judge, is submitted', () => {
+    const head = headNode()
+    qsub(head, [
+      ["'-w v '*'-pe smp'*virtual_free*", fixture('qsub-w-v-too-many-slots.txt'), 1],
+      ["'-w v '*virtual_free*", LOAD_VALUE, 1],
+      ["'-w v '*", fixture('qsub-w-v-good.txt'), 0],
+      ['*', '77', 0],
+    ])
+    expect(head.ask(grid.submit(ARGS, '/job.sh'))).toEqual({kind: 'submitted', jobId: '77', warning: null})
+    expect(calls(head).at(-1)).toBe(`${ARGS.join(' ')} /job.sh`)
+  })
+
+  test('but not when it cannot run without that request either', () => {
+    const head = headNode()
+    qsub(head, [["'-w v '*'-pe smp'*", fixture('qsub-w-v-too-many-slots.txt'), 1], ["'-w v '*virtual_free*", LOAD_VALUE, 1], ['*', '77', 0]])
+    expect(head.ask(grid.submit(ARGS, '/job.sh'))).toMatchObject({kind: 'rejected', code: 'never-runs'})
+    expect(calls(head).every((call) => call.startsWith('-w v '))).toBe(true)
+  })
+
+  test('a check that fails by itself is a warning', () => {
+    const head = headNode()
+    qsub(head, [["'-w v '*", 'Unable to run job: JSV timed out.\nExiting.', 1], ['*', '77', 0]])
+    expect(head.ask(grid.submit(ARGS, '/job.sh'))).toEqual({
+      kind: 'submitted', jobId: '77', warning: 'Whether this job can ever run could not be checked: "Unable to run job: JSV timed out. Exiting."',
+    })
+  })
+
+  test('a refusal is told in the words of the submission', () => {
+    const head = headNode()
+    head.program('bin/qsub', `cat >&2 <<'END'\n${fixture('qsub-refused-unknown-pe.txt')}END\nexit 1`)
+    expect(head.ask(grid.submit(ARGS, '/job.sh'))).toMatchObject({kind: 'rejected', code: 'rejected', message: expect.stringContaining('"nosuch" does not exist') as string})
+  })
+
+  test('the user\'s own -w stands alone', () => {
+    const head = headNode()
+    qsub(head, [['*', '77', 0]])
+    expect(head.ask(grid.submit([...ARGS, '-w', 'n'], '/job.sh'))).toMatchObject({jobId: '77'})
+    expect(calls(head)).toHaveLength(1)
+  })
+
+  test('nothing in a request is run by the shell', () => {
+    const head = headNode()
+    qsub(head, [["'-w v '*", '', 0], ['*', '77', 0]])
+    const nasty = ['-A', `$(echo hit >${head.path('hit')})\`echo hit\`'"; echo hit #`]
+    head.ask(grid.submit(nasty, '/job.sh'))
+    expect(calls(head).at(-1)).toBe(`${nasty.join(' ')} /job.sh`)
+  })
+})
+
+test('scripts begin with the site\'s setup, and speak English', () => {
+  const head = headNode()
+  head.program('site/qstat', `[ "$LC_ALL" = C ] && cat <<'END'\n${fixture('qstat-empty.xml')}END`)
+  const own = gridEngine({setup: `PATH='${head.path('site')}':$PATH; export PATH`})
+  expect(head.ask(own.list('alice'), {LC_ALL: 'de_DE.UTF-8'})).toEqual({kind: 'known', jobs: []})
+})
+
+test('no qstat there is no empty list', () => {
+  expect(headNode().ask(grid.list('alice')).kind).toBe('unknown')
+})
+
+describe('why', () => {
+  test('it waits', () => {
+    expect(grid.why('2', 'pending').read(printed(fixture('qstat-j-pending.txt')))).toEqual({
+      kind: 'waiting', text: 'Too little gpu is free (2 on node2.local); parallel environment smp has 0 of 2 slots free together',
+    })
+  })
+
+  test('it failed to start: the reason without time and numbers', () => {
+    expect(grid.why('8', 'error').read(printed(fixture('qstat-j-error.txt')))).toEqual({
+      kind: 'error', text: 'Grid Engine could not start the job: can\'t open output file "/nonexistent/dir/log": No such file or directory',
+    })
+  })
+
+  test('it is held, by hand or for other jobs', () => {
+    expect(grid.why('3', 'held').read(printed(fixture('qstat-j-held.txt')))).toEqual({kind: 'held', text: 'Held by hand; "qrls" releases it if the hold is your own'})
+    const dependent = fixture('qstat-j-held.txt').replace('binding:', 'jid_predecessor_list (req): first\njid_predecessor_list:       40\nbinding:')
+    expect(grid.why('3', 'held').read(printed(dependent))).toEqual({kind: 'held', text: 'Held until job 40 has ended'})
+  })
+
+  test('nothing is made up', () => {
+    expect(grid.why('9', 'error').read(complained(fixture('qstat-j-unknown.txt')))).toBeNull()
+    expect(grid.why('2', 'running').read(printed(fixture('qstat-j-pending.txt')))).toBeNull()
+  })
+
+  test('where the scheduler keeps no notes, qalter is asked, for a waiting job only', () => {
+    const head = headNode()
+    const off = fixture('qstat-j-pending.txt').replace(/scheduling info:[^]*/, 'scheduling info:            (Collecting of scheduler job information is turned off)\n')
+    head.program('bin/qstat', `cat <<'END'\n${off}END`)
+    head.program('bin/qalter', `[ "$*" = '-w p 2' ] && cat <<'END'\n${fixture('qalter-w-p.txt')}END`)
+    expect(head.ask(grid.why('2', 'pending'))).toMatchObject({kind: 'waiting', text: expect.stringContaining('Too little gpu is free') as string})
+    expect(head.ask(grid.why('2', 'running'))).toBeNull()
+  })
+})
+
+test('the accounting of a job, by number and name', () => {
+  const head = headNode()
+  head.program('bin/qacct', `[ "$*" = '-j 43' ] && cat <<'END'\n${fixture('qacct-exit-3.txt')}END`)
+  const {name} = head.ask(grid.account('43', null))!
+  expect(head.ask(grid.account('43', name))).toMatchObject({exitStatus: 3})
+  expect(head.ask(grid.account('43', 'other'))).toBeNull()
+  expect(head.ask(grid.account('44', null))).toBeNull()
+})
