@@ -141,9 +141,8 @@ export async function startFakeCluster(options: FakeClusterOptions = {}): Promis
     },
   }
 
-  /** Brings the running parts in line with the faults. */
+  /** Brings what does not look at the faults by itself in line with them. */
   function applied() {
-    HOPS.forEach((name) => hops[name].forwardsChanged())
     // root may write everywhere, so there the login shell runs as nobody instead (command.ts), who must get in.
     const asRoot = process.getuid?.() === 0
     if (asRoot) chmodSync(places.root, faults['home-not-writable'] ? 0o755 : 0o700)

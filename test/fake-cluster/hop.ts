@@ -32,14 +32,11 @@ export interface Hop {
   take(outer: Duplex): void
   /** Links that stand now. */
   readonly links: ReadonlySet<Link>
-  /** To be called when what `forwards` answers has changed. */
-  forwardsChanged(): void
 }
 
 export function makeHop(options: HopOptions): Hop {
   const record: LoginRecord = {accepted: 0, attempts: []}
   const links = new Set<Link>()
-  const clients = new Set<Connection>()
   const account = {user: options.user, publicKey: options.publicKey, rules: () => hop.login}
   const hop: Hop = {
     name: options.name,
@@ -53,16 +50,13 @@ export function makeHop(options: HopOptions): Hop {
       links.add(link)
       link.stream.once('close', () => links.delete(link))
       const server = new ssh2.Server({hostKeys: [options.hostKey()], ident: 'OpenSSH_9.2p1 Fake'}, (client) => {
-        clients.add(client)
         client.on('error', () => link.cut())
-        client.on('close', () => clients.delete(client))
         guardLogin(client, account, record)
         client.on('session', (accept) => serveSession(accept(), options))
-        setForwards(client, options)
+        serveForwards(client, options)
       })
       server.injectSocket(link.stream as unknown as Socket)
     },
-    forwardsChanged: () => clients.forEach((client) => setForwards(client, options)),
   }
   return hop
 }
@@ -77,37 +71,51 @@ function serveSession(session: ReturnType<AcceptConnection<ssh2.Session>>, optio
   session.on('shell', (accept) => options.run(undefined, accept(), env))
 }
 
-/**
- * ssh2 refuses a kind of channel as "administratively prohibited" when nobody listens for it, and as
- * "connect failed" through `reject`. OpenSSH refuses forbidden TCP in the first way, and forbidden Unix sockets
- * in the second.
- */
-function setForwards(client: Connection, options: HopOptions): void {
-  client.removeAllListeners('tcpip').removeAllListeners('openssh.streamlocal')
-  if (options.forwards.tcp()) {
-    client.on('tcpip', (accept, reject, {destIP, destPort}) => {
-      const next = options.serverAt(destIP, destPort)
-      if (next) return next.reachable() ? next.take(accept()) : reject()
-      // Loopback of every host is this machine's, whose own sshd is none of the cluster's.
-      if (!isLoopback(destIP) || destPort === 22) return reject()
-      void join(connect({host: '127.0.0.1', port: destPort, noDelay: true, allowHalfOpen: true}), accept, reject)
-    })
-  }
-  client.on('openssh.streamlocal', (accept, reject, {socketPath}) => {
-    if (!options.forwards.sockets()) return reject()
-    void join(connect({path: socketPath, allowHalfOpen: true}), accept, reject)
+function serveForwards(client: Connection, options: HopOptions): void {
+  client.on('tcpip', (accept, reject, {destIP, destPort}) => {
+    if (!options.forwards.tcp()) return refuse(client, reject, PROHIBITED)
+    const next = options.serverAt(destIP, destPort)
+    if (next) return next.reachable() ? next.take(accept()) : refuse(client, reject, failed('Connection refused'))
+    // Loopback of every host is this machine's, whose own sshd is none of the cluster's.
+    if (!isLoopback(destIP) || destPort === 22) return refuse(client, reject, failed('Name or service not known'))
+    const socket = connect({host: '127.0.0.1', port: destPort, noDelay: true, allowHalfOpen: true})
+    void join(socket, accept, () => refuse(client, reject, failed('Connection refused')))
   })
+  client.on('openssh.streamlocal', (accept, reject, {socketPath}) => {
+    // OpenSSH says the same of a forbidden socket and of one that nobody listens on.
+    const refuseSocket = () => refuse(client, reject, failed('open failed'))
+    if (!options.forwards.sockets()) return refuseSocket()
+    void join(connect({path: socketPath, allowHalfOpen: true}), accept, refuseSocket)
+  })
+}
+
+interface Refusal {
+  /** RFC 4254, 5.1. */
+  reason: number
+  words: string
+}
+
+const PROHIBITED: Refusal = {reason: 1, words: 'open failed'}
+const failed = (words: string): Refusal => ({reason: 2, words})
+
+/** As OpenSSH refuses a channel: ssh2's own `reject` gives the wrong reason and no words. */
+function refuse(client: Connection, reject: RejectConnection, {reason, words}: Refusal): void {
+  const {_protocol: protocol} = client as unknown as {_protocol: {channelOpenFail(channel: number, reason: number, words: string): void}}
+  const original = protocol.channelOpenFail
+  protocol.channelOpenFail = (channel) => original.call(protocol, channel, reason, words)
+  reject()
+  protocol.channelOpenFail = original
 }
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '127.0.0.1' || host === '::1'
 }
 
-async function join(socket: Socket, accept: AcceptConnection<ServerChannel>, reject: RejectConnection): Promise<void> {
+async function join(socket: Socket, accept: AcceptConnection<ServerChannel>, refused: () => void): Promise<void> {
   try {
     await once(socket, 'connect')
   } catch {
-    return reject()
+    return refused()
   }
   const channel = accept()
   socket.on('error', () => {})
