@@ -1,6 +1,11 @@
 /**
  * A whole cluster in this process, for tests and the demo: gateway -> head -> node1, node2, each an SSH server with
  * its own host key, and a mock Grid Engine whose jobs really run, as processes of this machine. Needs no root.
+ *
+ *     const cluster = await startFakeCluster()
+ *     spawn(process.execPath, ['bin/run.js', 'start', '--json'], {env: cluster.laptop.env})
+ *     ...
+ *     await cluster.close()
  */
 import {chmodSync, existsSync, mkdirSync, writeFileSync} from 'node:fs'
 import {createServer, type AddressInfo, type Server} from 'node:net'
@@ -13,7 +18,8 @@ import {concerns, type ActiveFaults, type FaultName, type Faults, type HopName} 
 import {openDoor} from './grid/door.ts'
 import {makeGrid, type Grid, type Timing} from './grid/grid.ts'
 import {makePrograms} from './grid/programs.ts'
-import {scriptOnStdin} from './grid/qsub.ts'
+import type {Job} from './grid/job.ts'
+import {readQsub, scriptOnStdin} from './grid/qsub.ts'
 import {makeHop, type Hop} from './hop.ts'
 import {makeLaptop, type Laptop} from './laptop.ts'
 import type {Attempt, LoginRules} from './login.ts'
@@ -50,6 +56,8 @@ export interface FakeCluster {
   laptop: Laptop
   /** One more computer of the same user, with nothing saved on it. */
   anotherLaptop(): Laptop
+  /** Puts a job into the queue past SSH and qsub, also somebody else's; `args` as of qsub. */
+  submit(script: string, args?: string[], owner?: string): Job
   /** Logins that succeeded. */
   accepted(hop: HopName): number
   attempts(hop: HopName): readonly Attempt[]
@@ -115,6 +123,7 @@ export async function startFakeCluster(options: FakeClusterOptions = {}): Promis
     grid,
     laptop: anotherLaptop(),
     anotherLaptop,
+    submit: (script, args = [], owner = user) => grid.submit(readQsub({program: 'qsub', args, stdin: script, cwd: places.home, env: {}}, places.home), owner),
     accepted: (hop) => hops[hop].record.accepted,
     attempts: (hop) => hops[hop].record.attempts,
     connections: (hop) => hops[hop].links.size,
@@ -233,7 +242,7 @@ function installPrograms(places: Places, {user, jupyter, faults}: {user: string;
   writeFileSync(join(places.home, '.login'), 'setenv PATH "$FAKE_LOGIN_PATH"\n')
   mkdirSync(join(places.home, '.config', 'fish'), {recursive: true})
   writeFileSync(join(places.home, '.config', 'fish', 'config.fish'), 'set -gx PATH (string split : $FAKE_LOGIN_PATH)\n')
-  const jupyterDirectory = jupyter === 'machine' ? machineJupyter() : places.bin.jupyter
+  const jupyterDirectory = jupyter === 'machine' ? machineJupyter()?.directory : places.bin.jupyter
   return (host) => {
     const own = places.bin.host(shortName(host) as HopName)
     if (faults['no-jupyter'] || jupyterDirectory === undefined) return [own, ...places.systemWithout()].join(':')
@@ -241,9 +250,12 @@ function installPrograms(places: Places, {user, jupyter, faults}: {user: string;
   }
 }
 
-/** The directory of this machine's own `jupyter-server` or `jupyter-notebook`. */
-export function machineJupyter(): string | undefined {
-  return (process.env['PATH'] ?? '').split(':').find((directory) => ['jupyter-server', 'jupyter-notebook'].some((name) => existsSync(join(directory, name))))
+const JUPYTER_PROGRAMS = ['jupyter-lab', 'jupyter-notebook', 'jupyter-server']
+
+/** This machine's own Jupyter, the first on PATH. */
+export function machineJupyter(): {directory: string; program: string} | undefined {
+  const places = (process.env['PATH'] ?? '').split(':').flatMap((directory) => JUPYTER_PROGRAMS.map((name) => ({directory, program: join(directory, name)})))
+  return places.find(({program}) => existsSync(program))
 }
 
 /** The files by which a job learns who its node is are the node's own: its name, and its SSH host key. */

@@ -1,4 +1,6 @@
 /** Runs a command line as sshd does: the user's login shell with `-c`, the channel as its stdio. */
+import {existsSync} from 'node:fs'
+import {join} from 'node:path'
 import type {ServerChannel} from 'ssh2'
 import type {ActiveFaults} from './faults.ts'
 import type {Processes} from './processes.ts'
@@ -53,7 +55,7 @@ export function runCommand(command: string | undefined, channel: ServerChannel, 
 }
 
 function findShell(name: string): string {
-  return name === 'sh' ? '/bin/sh' : `/usr/bin/${name}`
+  return ['/bin', '/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'].map((directory) => join(directory, name)).find((path) => existsSync(path)) ?? name
 }
 
 function bannerBytes(): Buffer {
