@@ -169,7 +169,7 @@ echo().listen(process.env.TMPDIR + '/s', () => { const tcp = echo().listen(0, '1
       const viaSocket = (path: string) => `
 d=$(mktemp -d); trap 'kill $tunnel; rm -rf "$d"' EXIT
 ${ssh} -N -L "$d/s:${path}" ${host} </dev/null >/dev/null 2>&1 & tunnel=$!
-until [ -S "$d/s" ]; do sleep 0.05; done
+until [ -S "$d/s" ]; do kill -0 $tunnel || exit; sleep 0.05; done
 ${quote(world.node.laptop)} -e ${quote(client)} "$d/s"`
       expect((await world.onLaptop(viaSocket(socket!))).stdout).toBe('through the socket\n')
       expect((await world.onLaptop(viaSocket(`${socket}-none`))).stdout).toBe('')
