@@ -1,7 +1,7 @@
 /** Which of a site's parallel environments and resources a request means. No names are common to all sites; what is found is used, what is not is asked for. */
 import {JnodeError} from '../errors.ts'
 import type {ParallelEnvironment, Resource} from './qconf.ts'
-import type {ResourceUse} from './qsub.ts'
+import type {JobRequest, ResourceChoice, ResourceUse} from './qsub.ts'
 import type {Site} from './site.ts'
 
 /** Names that sites give to environments of one host, the most usual first. */
@@ -26,6 +26,12 @@ export interface WantedSlots {
   slots: number
   queue: string | null
   asked: string | null
+}
+
+/** `memory` and `gpu` of the cluster's section of config.toml. */
+export interface ConfiguredResources {
+  memory: ResourceUse | null
+  gpu: {resource: string} | null
 }
 
 /**
@@ -100,6 +106,14 @@ export function chooseGpu(site: Pick<Site, 'resources'>, configured: {resource: 
   throw new JnodeError('config', `Which resource stands for GPUs on this cluster cannot be told${names && ` (there are ${names})`}`, {
     hint: 'Name it with gpu = {resource = "..."} in the cluster\'s section of config.toml, or leave out --gpus and ask in the site\'s own way with --queue or --sge-arg.',
   })
+}
+
+/** Both resources, as far as the request needs them. */
+export function chooseResources(site: Pick<Site, 'resources'>, request: Pick<JobRequest, 'memoryBytes' | 'gpus'>, configured: ConfiguredResources): ResourceChoice {
+  return {
+    memory: request.memoryBytes === null ? null : chooseMemory(site, configured.memory),
+    gpu: request.gpus === 0 ? null : chooseGpu(site, configured.gpu),
+  }
 }
 
 function requestable(resources: readonly Resource[] | null): Resource[] {

@@ -11,7 +11,7 @@ export function parseJobDetails(text: string): JobDetails {
   const found = new Map<string, string[]>()
   let current: string[] = []
   for (const line of text.split('\n')) {
-    const start = /^([A-Za-z][\w ()-]*?)(?:\s+\d+)?\s*:\s*(.*)$/.exec(line)
+    const start = /^([A-Za-z][\w ()-]{0,60}?)(?:\s+\d+)?\s*:\s*(.*)$/.exec(line)
     if (start) {
       current = found.get(start[1]!) ?? []
       found.set(start[1]!, current)

@@ -15,7 +15,7 @@ const SENTENCES: readonly (readonly [Removal['kind'], RegExp])[] = [
   ['missing', /job "?\d+"? (does not exist|not found)/i],
   ['denied', /do not have the necessary privileges|have no permission|must be (at least )?(owner|operator|manager)/i],
   ['already', /is already in deletion/i],
-  ['registered', /has registered the job.* for deletion|forced the deletion of job/i],
+  ['registered', /has registered the job.{0,80} for deletion|forced the deletion of job/i],
   ['deleted', /has deleted job/i],
 ]
 

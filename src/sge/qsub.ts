@@ -46,7 +46,8 @@ export interface ResourceChoice {
 /** The options of qsub for a request; the script's path follows them. Nothing secret goes in: qstat shows them to everybody. */
 export function qsubArguments(request: JobRequest, resources: ResourceChoice): string[] {
   const {slots, parallelEnvironment, account, extraArgs} = request
-  if (slots > 1 && parallelEnvironment === null) throw new TypeError('more than one slot needs a parallel environment')
+  const chosen = (slots === 1 || parallelEnvironment !== null) && (request.memoryBytes === null || resources.memory) && (request.gpus === 0 || resources.gpu)
+  if (!chosen) throw new TypeError('what is asked for must have been chosen before: parallel environment, memory and GPU resource')
   if (extraArgs.length > 0 && !extraArgs[0]!.startsWith('-')) {
     // qsub would take it for the script.
     throw new JnodeError('usage', `--sge-arg ${extraArgs[0]} is no option of qsub`, {hint: 'Give each word its own flag: --sge-arg=-l --sge-arg=name=value.'})
@@ -108,8 +109,8 @@ export type Submission =
 export function readSubmission({exitCode, stdout, stderr}: {exitCode: number; stdout: string; stderr: string}): Submission {
   const both = `${stdout}\n${stderr}`
   // Comes with "Unable to run job: warning: ..." and exit status 1 too, though the job stands in the list.
-  const sentence = /Your job(?:-array)? (\d+)(?:\.\d+-\d+:\d+)? \(.*?\) has been submitted/i.exec(folded(both))
-  const warning = /warning: (.*?) Your job/i.exec(folded(stderr))?.[1] ?? null
+  const sentence = /Your job(?:-array)? (\d+)(?:\.\d+-\d+:\d+)? \(.{0,600}?\) has been submitted/i.exec(folded(both))
+  const warning = /warning: (.{0,600}?) Your job/i.exec(folded(stderr))?.[1] ?? null
   if (sentence) return {kind: 'submitted', jobId: sentence[1]!, warning}
   const refused = /unable to run job|because of error|^qsub: /im.test(both)
   const tersely = stdout.split('\n').map((line) => /^(\d+)(\.\d+-\d+:\d+)?$/.exec(line.trim())?.[1]).findLast(Boolean)

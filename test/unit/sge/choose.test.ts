@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest'
-import {chooseGpu, chooseMemory, chooseParallelEnvironment} from '../../../src/sge/choose.ts'
+import {chooseGpu, chooseMemory, chooseParallelEnvironment, chooseResources} from '../../../src/sge/choose.ts'
 import {parseParallelEnvironments, parseQueues, parseResources, type ParallelEnvironment} from '../../../src/sge/qconf.ts'
 import {failureOf} from '../expect-error.ts'
 import {fixture} from './fixture.ts'
@@ -117,4 +117,10 @@ describe('GPUs', () => {
     })
     expect(failureOf(() => chooseGpu(resources(), null)).code).toBe('config')
   })
+})
+
+test('what is not asked for needs no resource', () => {
+  const nothing = {memory: null, gpu: null}
+  expect(chooseResources({resources: null}, {memoryBytes: null, gpus: 0}, nothing)).toEqual(nothing)
+  expect(chooseResources(LAB, {memoryBytes: 1, gpus: 1}, nothing)).toEqual({memory: {resource: 'mem_free', per: 'slot'}, gpu: {resource: 'gpu', per: 'slot'}})
 })

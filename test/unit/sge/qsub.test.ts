@@ -57,7 +57,12 @@ describe('arguments', () => {
   test('what qsub would misread is refused', () => {
     expect(failureOf(() => args({extraArgs: ['h_vmem=4G']})).code).toBe('usage')
     expect(failureOf(() => args({account: 'my group'})).code).toBe('usage')
+  })
+
+  test('nothing asked for is left out in silence', () => {
     expect(() => args({slots: 2})).toThrow(TypeError)
+    expect(() => args({gpus: 1}, {memory: null, gpu: null})).toThrow(TypeError)
+    expect(() => args({memoryBytes: GIB}, {memory: null, gpu: null})).toThrow(TypeError)
   })
 
   test('the line can be typed: every word is quoted', () => {
