@@ -4,7 +4,8 @@
  */
 import {execFileSync, spawn} from 'node:child_process'
 import {fileURLToPath} from 'node:url'
-import {machineJupyter, startFakeCluster} from './cluster.ts'
+import {startFakeCluster} from './cluster.ts'
+import {machineJupyter} from './host-files.ts'
 
 const say = (text: string) => process.stderr.write(`${text}\n`)
 

@@ -1,5 +1,6 @@
 /** What can be made to go wrong in the fake cluster, switchable while it runs. */
-export type HopName = 'gateway' | 'head' | 'node1' | 'node2'
+export const HOPS = ['gateway', 'head', 'node1', 'node2'] as const
+export type HopName = (typeof HOPS)[number]
 
 export interface Faults {
   /** qsub and its family are installed nowhere. */

@@ -14,7 +14,6 @@ export interface HopOptions {
   hostKey(): string
   login: LoginRules
   publicKey: ParsedKey
-  weather: Weather
   reachable(): boolean
   forwards: {tcp(): boolean; sockets(): boolean}
   /** Runs a command line (a login shell when undefined) with the channel as its stdio. */
@@ -29,10 +28,13 @@ export interface Hop {
   login: LoginRules
   reachable(): boolean
   /** A new connection to this host's port 22; dropped at once while the host is unreachable. */
-  take(outer: Duplex): void
+  take(outer: Duplex, weather?: Weather): void
   /** Links that stand now. */
   readonly links: ReadonlySet<Link>
 }
+
+/** Inside the cluster. */
+const CALM: Weather = {delayMs: () => 0, sent: () => {}}
 
 export function makeHop(options: HopOptions): Hop {
   const record: LoginRecord = {accepted: 0, attempts: []}
@@ -44,9 +46,9 @@ export function makeHop(options: HopOptions): Hop {
     login: options.login,
     links,
     reachable: options.reachable,
-    take(outer) {
+    take(outer, weather = CALM) {
       if (!options.reachable()) return void outer.destroy()
-      const link = makeLink(outer, options.weather)
+      const link = makeLink(outer, weather)
       links.add(link)
       link.stream.once('close', () => links.delete(link))
       const server = new ssh2.Server({hostKeys: [options.hostKey()], ident: 'OpenSSH_9.2p1 Fake'}, (client) => {
