@@ -20,6 +20,8 @@ const sharedShape = {
   /** Grid Engine's job name: finds the job when qsub's answer was lost, and tells a reused job number from ours. */
   jobName: z.string(),
   slots: z.number().int(),
+  /** Requested for the whole session. */
+  memoryBytes: z.number().nullable(),
   /** Requested wall-clock limit (h_rt) in seconds. */
   runSeconds: z.number().int().nullable(),
   app: z.string(),

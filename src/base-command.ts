@@ -1,0 +1,81 @@
+/** What all commands share: Ctrl-C as an abort, one place for errors and exit codes, progress on stderr. */
+import {Command, Errors, Flags} from '@oclif/core'
+import {EXIT_CODES, JnodeError, messageOf} from './errors.ts'
+import type {Deps} from './flows/deps.ts'
+import {makeRuntime, type Runtime} from './runtime.ts'
+import {choosePrompter} from './ssh/prompt.ts'
+import {errorText} from './ui/error-view.ts'
+import {terminalPrompter} from './ui/prompts.ts'
+import {makeReporter, type Reporter} from './ui/reporter.ts'
+
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true
+  static override baseFlags = {
+    quiet: Flags.boolean({char: 'q', env: 'JNODE_QUIET', description: 'show warnings and results only', helpGroup: 'GLOBAL'}),
+    verbose: Flags.boolean({char: 'v', env: 'JNODE_VERBOSE', description: 'show what is done and how long it takes', helpGroup: 'GLOBAL'}),
+  }
+
+  private readonly interrupt = new AbortController()
+  private reporter: Reporter | null = null
+  private verbose = false
+
+  /** Aborted by the first Ctrl-C; the second one ends the process at once, as without us. */
+  protected get signal(): AbortSignal {
+    return this.interrupt.signal
+  }
+
+  override async init(): Promise<void> {
+    await super.init()
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(name, () => {
+        this.interrupt.abort(new JnodeError('interrupted', 'Interrupted'))
+        // What is left is Node's own handling: the next signal of the kind ends the process.
+      })
+    }
+  }
+
+  /** The real outside world, with a reporter as loud as the flags say. */
+  protected async outside(flags: {quiet: boolean; verbose: boolean; json?: boolean | undefined}): Promise<Runtime & {reporter: Reporter}> {
+    const json = this.jsonEnabled()
+    this.verbose = flags.verbose
+    const reporter = await makeReporter(process.stderr, flags.quiet || (json && !flags.verbose) ? 'quiet' : flags.verbose ? 'verbose' : 'normal')
+    this.reporter = reporter
+    const terminal = terminalPrompter(process, (work) => reporter.pause(work))
+    return {...makeRuntime({env: process.env, tell: reporter.tell, prompter: choosePrompter(terminal, process.env)}), reporter}
+  }
+
+  /** Prints a result in text mode; under --json the returned value is the one document on stdout. */
+  protected async result<T>(value: T, text: (value: T) => string): Promise<T> {
+    await this.reporter?.close('done')
+    if (!this.jsonEnabled()) process.stdout.write(`${text(value)}\n`)
+    return value
+  }
+
+  override async catch(error: unknown): Promise<void> {
+    const failure = asJnodeError(error)
+    await this.reporter?.close('failed')
+    if (this.jsonEnabled()) this.logJson(errorDocument(failure))
+    else process.stderr.write(`${errorText(failure instanceof JnodeError ? failure : error, this.verbose)}\n`)
+    process.exitCode = exitCodeOf(failure)
+  }
+}
+
+export function errorDocument(error: unknown): object {
+  const {code, message, hint} = error instanceof JnodeError ? error : {code: 'unexpected', message: messageOf(error), hint: null}
+  return {error: {code, message, hint}}
+}
+
+export function exitCodeOf(error: unknown): number {
+  return error instanceof JnodeError ? EXIT_CODES[error.code] : EXIT_CODES.unexpected
+}
+
+/** oclif's own complaints about flags and arguments become ours, without its colours and its list of flags. */
+export function asJnodeError(error: unknown): unknown {
+  if (error instanceof JnodeError) return error
+  if (!(error instanceof Errors.CLIError)) return error
+  // eslint-disable-next-line no-control-regex
+  const message = error.message.replaceAll(/\u001B\[[0-9;]*m/g, '').replace(/\nSee more help with --help$/, '')
+  return new JnodeError('usage', message.split('\n')[0]!, {hint: 'See more with --help.', cause: error})
+}
+
+export type {Deps}

@@ -1,0 +1,36 @@
+import {Args} from '@oclif/core'
+import {BaseCommand} from '../base-command.ts'
+import {runDetached} from '../daemon/detach.ts'
+import {foreground, type Foreground} from '../daemon/foreground.ts'
+import {connect} from '../flows/connect.ts'
+import {findSession} from '../flows/find-session.ts'
+import type {SessionView} from '../flows/session-view.ts'
+import {heldView} from '../flows/session-view.ts'
+import {clusterFlags, runFlags, tunnelFlags} from './flags.ts'
+
+export default class Connect extends BaseCommand {
+  static override summary = 'Come back to a session, also to one that another computer started'
+  static override args = {target: Args.string({description: 'session or job number; may be left out where there is exactly one session'})}
+  static override examples = ['<%= config.bin %> connect', '<%= config.bin %> connect nightly --detach']
+  static override flags = {...clusterFlags, ...tunnelFlags, ...runFlags}
+
+  async run(): Promise<SessionView | Foreground> {
+    const {args, flags} = await this.parse(Connect)
+    const runtime = await this.outside(flags)
+    const {signal} = this
+    const options = runtime.resolveTunnel(flags)
+    const {name, cluster} = await findSession(await runtime.wanted(args.target ?? null, flags), runtime.deps, signal)
+    const opens = options.openBrowser && !this.jsonEnabled()
+    const held = await heldView(cluster.name, name, runtime.deps)
+    if (held) {
+      if (opens) await runtime.open(held.url!, options.browser)
+      return this.result(held, ({url, keeperPid}) => `${url}\nThis session's tunnel is open already (process ${keeperPid}).`)
+    }
+    if (flags.detach || this.jsonEnabled()) {
+      const view = await runDetached({kind: 'connect', name, cluster, ...options}, {...runtime, signal})
+      if (opens) await runtime.open(view.url!, options.browser)
+      return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`.`)
+    }
+    return foreground(await connect({name, cluster, ...options, signal}, runtime.deps), {...runtime, ...options, cluster, signal})
+  }
+}

@@ -1,0 +1,19 @@
+import {BaseCommand} from '../base-command.ts'
+import {findSession} from '../flows/find-session.ts'
+import {statusOfSession} from '../flows/list.ts'
+import type {SessionView} from '../flows/session-view.ts'
+import {statusText} from '../ui/views.ts'
+import {clusterFlags, nameArg} from './flags.ts'
+
+export default class Status extends BaseCommand {
+  static override summary = 'Show one session in full: why it waits or why it died, route, time left'
+  static override args = {name: nameArg}
+  static override flags = {...clusterFlags}
+
+  async run(): Promise<SessionView> {
+    const {args, flags} = await this.parse(Status)
+    const runtime = await this.outside(flags)
+    const found = await findSession(await runtime.wanted(args.name ?? null, flags), runtime.deps, this.signal)
+    return this.result(await statusOfSession({...found, signal: this.signal}, runtime.deps), (view) => statusText(view, Date.now()))
+  }
+}

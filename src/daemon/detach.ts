@@ -1,0 +1,62 @@
+/** Starting a keeper: this program again, detached. It does the work; this process shows it, and answers its questions. */
+import {spawn} from 'node:child_process'
+import {openSync, closeSync} from 'node:fs'
+import {mkdir} from 'node:fs/promises'
+import {join} from 'node:path'
+import {JnodeError} from '../errors.ts'
+import type {Tell} from '../flows/events.ts'
+import type {SessionView} from '../flows/session-view.ts'
+import type {Prompter} from '../ssh/prompt.ts'
+import type {FromKeeper, KeeperTask, ToKeeper} from './messages.ts'
+
+export interface DetachOptions {
+  /** The keeper's program: dist/keeper.js of this very version. */
+  program: string
+  stateDir: string
+  tell: Tell
+  prompter: Prompter
+  signal: AbortSignal
+}
+
+/** Resolves when the session is ready and the keeper stands on its own; rejects with the keeper's own error. */
+export async function runDetached(task: KeeperTask, {program, stateDir, tell, prompter, signal}: DetachOptions): Promise<SessionView> {
+  const logPath = join(stateDir, 'keeper.log')
+  await mkdir(stateDir, {recursive: true, mode: 0o700})
+  const log = openSync(logPath, 'a', 0o600)
+  const child = spawn(process.execPath, [program], {detached: true, stdio: ['ignore', log, log, 'ipc'], windowsHide: true, cwd: stateDir})
+  closeSync(log)
+  const send = (message: ToKeeper) => {
+    if (child.connected) child.send(message, () => {})
+  }
+  const cancel = () => send({kind: 'cancel'})
+  signal.addEventListener('abort', cancel, {once: true})
+  try {
+    return await new Promise<SessionView>((resolve, reject) => {
+      child.on('message', (message: FromKeeper) => {
+        switch (message.kind) {
+          case 'event':
+            return tell(message.event)
+          case 'question':
+            return void prompter.ask(message.question, signal).then(
+              (text) => send({kind: 'answer', id: message.id, text}),
+              () => send({kind: 'answer', id: message.id, text: null}),
+            )
+          case 'ready':
+            return resolve(message.view)
+          case 'failed':
+            return reject(new JnodeError(message.code, message.message, message.hint === null ? {} : {hint: message.hint}))
+        }
+      })
+      child.once('error', (cause) => reject(new JnodeError('unexpected', `Cannot start the background process: ${cause.message}`, {cause})))
+      child.once('exit', (code, signalName) =>
+        reject(new JnodeError('unexpected', `The background process ended unexpectedly (${signalName ?? `exit ${code}`})`, {hint: `Its log is ${logPath}.`})),
+      )
+      send({kind: 'task', task, canAsk: prompter.canAsk})
+    })
+  } finally {
+    signal.removeEventListener('abort', cancel)
+    child.removeAllListeners()
+    if (child.connected) child.disconnect()
+    child.unref()
+  }
+}

@@ -1,0 +1,59 @@
+/** A session held in the terminal: URL on stdout, browser, status line on stderr, until Ctrl-C or its end. */
+import type {ClusterTarget} from '../config/cluster.ts'
+import {JnodeError, messageOf} from '../errors.ts'
+import type {Deps} from '../flows/deps.ts'
+import type {OpenSession} from '../flows/open-session.ts'
+import {viewOf, type SessionView} from '../flows/session-view.ts'
+import type {Reporter} from '../ui/reporter.ts'
+import {statusLine} from '../ui/status-line.ts'
+import {holdSession} from './hold.ts'
+
+export interface ForegroundOptions {
+  deps: Deps
+  cluster: ClusterTarget
+  stateDir: string
+  version: string
+  reporter: Reporter
+  openBrowser: boolean
+  browser: string | null
+  open(url: string, browser: string | null): Promise<void>
+  signal: AbortSignal
+}
+
+export type Foreground = SessionView
+
+/** Settles when the tunnel is closed. Throws `interrupted` after Ctrl-C: the job goes on, and the words say so. */
+export async function foreground(session: OpenSession, options: ForegroundOptions): Promise<Foreground> {
+  const {deps, reporter} = options
+  const line = statusLine(process.stderr)
+  const view = () => viewOf(session.facts, {state: 'ready', reason: null, node: session.way.nodeName}, held.status())
+  const held = await holdSession(session, deps, {...options, onTunnel: () => line.show(view())})
+  await reporter.close('done')
+  const ready = view()
+  process.stdout.write(`${ready.url}\n`)
+  if (options.openBrowser) {
+    await options.open(ready.url!, options.browser).catch((error: unknown) => {
+      process.stderr.write(`${messageOf(error)}\n`)
+    })
+  }
+  line.show(ready)
+  const end = await held.ended
+  line.close()
+  const {name, jobId} = session.facts
+  switch (end.kind) {
+    case 'closed':
+      throw new JnodeError('interrupted', `The tunnel is closed; job ${jobId} goes on`, {
+        hint: `Come back with \`jnode connect ${name}\`, end the job with \`jnode stop ${name}\`.`,
+      })
+    case 'disconnected':
+      process.stderr.write(`The tunnel was closed by \`jnode disconnect\`; job ${jobId} goes on.\n`)
+      return ready
+    case 'stopped':
+      process.stderr.write(`Session ${name} was stopped; job ${jobId} is gone.\n`)
+      return ready
+    case 'job-ended':
+      if (end.reason.code !== 'job-ended' && end.reason.code !== 'job-failed') throw end.reason
+      process.stderr.write(`${end.reason.message}\nThe tunnel is closed and nothing is left of session ${name}.\n`)
+      return ready
+  }
+}

@@ -1,0 +1,74 @@
+/** A ready session held by this process: its tunnel kept, its control socket answered. In the foreground and in the background alike. */
+import type {ClusterTarget} from '../config/cluster.ts'
+import type {Deps} from '../flows/deps.ts'
+import {keepSession, type KeepEnd} from '../flows/keep-session.ts'
+import type {KeeperStatus, TunnelState} from '../flows/keepers.ts'
+import type {OpenSession} from '../flows/open-session.ts'
+import {stopOpenSession, type StopOutcome} from '../flows/stop.ts'
+import {controlPath, serveControl} from './control.ts'
+
+export interface HoldOptions {
+  cluster: ClusterTarget
+  stateDir: string
+  version: string
+  /** Aborted to close the tunnel and keep the job. */
+  signal: AbortSignal
+  onTunnel?: (state: TunnelState) => void
+}
+
+export type HoldEnd = KeepEnd | {kind: 'disconnected'} | {kind: 'stopped'}
+
+export interface HeldSession {
+  status(): KeeperStatus
+  readonly ended: Promise<HoldEnd>
+}
+
+/** Takes over the session: closes its tunnel and its connection in every case, also when it throws. */
+export async function holdSession(session: OpenSession, deps: Deps, options: HoldOptions): Promise<HeldSession> {
+  const closing = new AbortController()
+  const signal = AbortSignal.any([options.signal, closing.signal])
+  let asked: 'disconnected' | 'stopped' | null = null
+  let stopping: Promise<StopOutcome> | null = null
+  const kept = keepSession(session, deps, {
+    cluster: options.cluster,
+    signal,
+    onTunnel: (state) => options.onTunnel?.(state),
+    stopping: () => stopping,
+  })
+  const {facts} = session
+  const status = (): KeeperStatus => ({pid: process.pid, version: options.version, cluster: facts.cluster, name: facts.name, node: session.way.nodeName, ...kept.status()})
+  const tunnelClosed = kept.ended.then(() => {})
+  const serving = serveControl(controlPath(options.stateDir, facts.cluster, facts.name), {
+    status,
+    async disconnect() {
+      asked ??= 'disconnected'
+      closing.abort()
+      await tunnelClosed
+    },
+    async stop() {
+      asked = 'stopped'
+      stopping ??= stopOpenSession(kept.current(), deps, AbortSignal.timeout(170_000))
+      try {
+        return await stopping
+      } catch (error) {
+        asked = null
+        stopping = null
+        throw error
+      } finally {
+        if (asked === 'stopped') closing.abort()
+      }
+    },
+  })
+  const control = await serving.catch(async (error: unknown) => {
+    closing.abort()
+    await tunnelClosed
+    throw error
+  })
+  const ended = kept.ended.then(async (end): Promise<HoldEnd> => {
+    // The answer to whoever asked for this end is still being written.
+    await new Promise((resolve) => setTimeout(resolve, asked ? 50 : 0))
+    await control.close()
+    return asked ? {kind: asked} : end
+  })
+  return {status, ended}
+}

@@ -1,0 +1,87 @@
+/** The keeper's program: brings a session about for the command that started it, then keeps it alone. */
+import {JnodeError, messageOf} from '../errors.ts'
+import {connect} from '../flows/connect.ts'
+import type {FlowEvent} from '../flows/events.ts'
+import type {OpenSession} from '../flows/open-session.ts'
+import {viewOf} from '../flows/session-view.ts'
+import {start} from '../flows/start.ts'
+import {makeRuntime} from '../runtime.ts'
+import type {Prompter} from '../ssh/prompt.ts'
+import {holdSession} from './hold.ts'
+import type {FromKeeper, KeeperTask, ToKeeper} from './messages.ts'
+
+const abort = new AbortController()
+const answers = new Map<number, (text: string | null) => void>()
+let questions = 0
+let alone = false
+
+function send(message: FromKeeper): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send!(message, () => resolve())
+    else resolve()
+  })
+}
+
+/** With the command while it listens, in the keeper's log after that. */
+function tell(event: FlowEvent): void {
+  if (!alone) return void send({kind: 'event', event})
+  if (event.kind === 'note' || event.kind === 'warning') log(event.text)
+}
+
+function log(text: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${process.pid} ${text}\n`)
+}
+
+const prompterFor = (canAsk: boolean): Prompter => ({
+  canAsk,
+  ask: (question) =>
+    new Promise((resolve, reject) => {
+      const id = ++questions
+      answers.set(id, (text) => (text === null ? reject(new JnodeError('interrupted', 'Interrupted')) : resolve(text)))
+      void send({kind: 'question', id, question})
+    }),
+})
+
+function run(task: KeeperTask, canAsk: boolean): Promise<void> {
+  const runtime = makeRuntime({env: process.env, tell, prompter: prompterFor(canAsk)})
+  const cluster = task.kind === 'start' ? task.options.cluster : task.cluster
+  const {signal} = abort
+  const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, signal}, runtime.deps) : connect({...task, signal}, runtime.deps))
+  return open().then(async (session) => {
+    const held = await holdSession(session, runtime.deps, {cluster, stateDir: runtime.stateDir, version: runtime.version, signal})
+    const view = viewOf(session.facts, {state: 'ready', reason: null, node: session.way.nodeName}, held.status())
+    await send({kind: 'ready', view})
+    alone = true
+    if (process.connected) process.disconnect()
+    log(`keeping ${session.facts.name} of ${session.facts.cluster} on port ${session.tunnel.port}`)
+    const end = await held.ended
+    log(`${session.facts.name}: ${end.kind === 'job-ended' ? end.reason.message : end.kind}`)
+  })
+}
+
+process.on('message', (message: ToKeeper) => {
+  switch (message.kind) {
+    case 'task':
+      run(message.task, message.canAsk)
+        .catch(async (error: unknown) => {
+          const {code, message: text, hint} = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error))
+          if (alone) log(text)
+          await send({kind: 'failed', code, message: text, hint})
+        })
+        .finally(() => {
+          if (process.connected) process.disconnect()
+        })
+      return
+    case 'answer':
+      answers.get(message.id)?.(message.text)
+      answers.delete(message.id)
+      return
+    case 'cancel':
+      return abort.abort(new JnodeError('interrupted', 'Interrupted'))
+  }
+})
+// The command died before the session was ready: nobody would know of it, so it is undone.
+process.on('disconnect', () => {
+  if (!alone) abort.abort(new JnodeError('interrupted', 'Interrupted'))
+})
+for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.on(signal, () => abort.abort(new JnodeError('interrupted', 'Interrupted')))

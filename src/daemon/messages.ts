@@ -1,0 +1,20 @@
+/** What a command and the keeper it has started tell each other, over Node's own IPC channel. */
+import type {StartOptions} from '../config/start-options.ts'
+import type {ClusterTarget} from '../config/cluster.ts'
+import type {ErrorCode} from '../errors.ts'
+import type {FlowEvent} from '../flows/events.ts'
+import type {SessionView} from '../flows/session-view.ts'
+import type {Question} from '../ssh/prompt.ts'
+
+/** What a keeper is to bring about before it keeps. */
+export type KeeperTask =
+  | {kind: 'start'; name: string; options: StartOptions}
+  | {kind: 'connect'; name: string; cluster: ClusterTarget; port: number | null; waitSeconds: number | null}
+
+export type ToKeeper = {kind: 'task'; task: KeeperTask; canAsk: boolean} | {kind: 'answer'; id: number; text: string | null} | {kind: 'cancel'}
+
+export type FromKeeper =
+  | {kind: 'event'; event: FlowEvent}
+  | {kind: 'question'; id: number; question: Question}
+  | {kind: 'ready'; view: SessionView}
+  | {kind: 'failed'; code: ErrorCode; message: string; hint: string | null}

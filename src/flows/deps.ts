@@ -1,0 +1,42 @@
+/** All that a flow may use of the outside world. runtime.ts makes the real one; tests make their own. */
+import type {ClusterTarget} from '../config/cluster.ts'
+import type {SessionStore} from '../session/local-store.ts'
+import type {Remote} from '../ssh/remote.ts'
+import type {Clock} from '../time.ts'
+import type {Tell} from './events.ts'
+import type {KeeperDirectory} from './keepers.ts'
+
+/** A compute node as its job described it. */
+export interface NodeAddress {
+  /** Names and addresses to try, the job's own first. */
+  names: string[]
+  /** `type base64` lines of the node's SSH host keys, read by the job on the node; empty when it could not. */
+  hostKeys: string[]
+}
+
+/** A live way to a cluster: the head node now, compute nodes on demand. */
+export interface ClusterLink {
+  readonly head: Remote
+  /** Logs in to a node through the head node; throws `no-route`, `host-key`, `login-failed`. */
+  toNode(node: NodeAddress, signal?: AbortSignal): Promise<Remote>
+  close(): Promise<void>
+}
+
+export interface ConnectOptions {
+  signal: AbortSignal
+  /** Never ask anybody anything: a background reconnect. */
+  silent?: boolean
+}
+
+export interface Deps {
+  connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink>
+  /** Facts of sessions on this computer. */
+  store: SessionStore
+  /** The live keepers of this computer. */
+  keepers: KeeperDirectory
+  clock: Clock
+  fetch: typeof fetch
+  /** `length` random bytes as hex. */
+  randomHex(length: number): string
+  tell: Tell
+}

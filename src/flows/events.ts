@@ -1,0 +1,18 @@
+/** Everything a flow finds worth telling. `ui/` decides how it looks; nothing here is printed by a flow. */
+
+export type StepId = 'login' | 'submit' | 'wait' | 'jupyter' | 'tunnel' | 'find' | 'shutdown' | 'remove' | 'clean'
+
+export type FlowEvent =
+  /** A step begins; the one before it is done. */
+  | {kind: 'step'; id: StepId; title: string}
+  /** What the present step is at, replaced by the next. */
+  | {kind: 'progress'; text: string}
+  /** The present step is done, with what came of it. */
+  | {kind: 'done'; text?: string}
+  /** A line that stays. */
+  | {kind: 'note'; text: string}
+  | {kind: 'warning'; text: string; hint?: string}
+  /** For `-v` only: what was run and how long it took. Never a secret. */
+  | {kind: 'trace'; text: string}
+
+export type Tell = (event: FlowEvent) => void

@@ -1,0 +1,88 @@
+/** Which session a command is about: by name, or the only one there is; here first, then on the cluster. */
+import {ask} from '../ask.ts'
+import type {ClusterTarget} from '../config/cluster.ts'
+import {JnodeError} from '../errors.ts'
+import {readRemoteSessions} from '../session/remote-store.ts'
+import type {Deps} from './deps.ts'
+
+export interface Wanted {
+  /** As typed: a session's name or its job's number; null when left out. */
+  name: string | null
+  /** Set when the user named a cluster. */
+  cluster: ClusterTarget | null
+  /** The cluster of a session saved here. */
+  clusterOf(facts: {cluster: string; hops: ClusterTarget['hops']}): ClusterTarget
+  /** Where to look for a session that this computer does not know; throws `config` when there is no such cluster. */
+  defaultCluster(): ClusterTarget
+}
+
+export interface Found {
+  name: string
+  cluster: ClusterTarget
+}
+
+/** Throws `no-session`, or `usage` when the choice is not clear. */
+export async function findSession(wanted: Wanted, deps: Deps, signal: AbortSignal): Promise<Found> {
+  const {name} = wanted
+  const {sessions} = await deps.store.list()
+  const here = sessions
+    .filter((facts) => wanted.cluster === null || facts.cluster === wanted.cluster.name)
+    .filter((facts) => name === null || facts.name === name || facts.jobId === name)
+  if (here.length > 1) throw notClear(here.map((facts) => `${facts.name} (${facts.cluster})`))
+  const only = here[0]
+  if (only) return {name: only.name, cluster: wanted.cluster ?? wanted.clusterOf(only)}
+  const cluster = wanted.cluster ?? wanted.defaultCluster()
+  if (name !== null && !/^\d+$/.test(name)) return {name, cluster} // the flow itself will say if it is not there
+  return findOnCluster(name, cluster, {deps, signal})
+}
+
+async function findOnCluster(name: string | null, cluster: ClusterTarget, {deps, signal}: {deps: Deps; signal: AbortSignal}): Promise<Found> {
+  const link = await deps.connect(cluster, {signal})
+  try {
+    const {sessions} = await ask(link.head.run, readRemoteSessions(), {signal})
+    const there = sessions.map(({facts}) => facts).filter((facts) => name === null || facts.jobId === name)
+    if (there.length > 1) throw notClear(there.map((facts) => facts.name))
+    const only = there[0]
+    if (only) return {name: only.name, cluster}
+    throw new JnodeError('no-session', name === null ? `There is no session on ${cluster.label}` : `No session on ${cluster.label} has job ${name}`, {
+      hint: 'Start one with `jnode start`.',
+    })
+  } finally {
+    await link.close()
+  }
+}
+
+function notClear(names: string[]): JnodeError {
+  return new JnodeError('usage', `Which session? There are ${names.length}: ${names.join(', ')}`, {hint: 'Give its name, and --cluster where two have the same.'})
+}
+
+export interface EndWanted {
+  all: boolean
+  wanted(name: string | null): Promise<Wanted>
+}
+
+/** The sessions that `stop` is about: those named, all of them, or the only one. */
+export async function sessionsToEnd(names: string[], {all, wanted}: EndWanted, deps: Deps, signal: AbortSignal): Promise<Found[]> {
+  if (!all) {
+    const found: Found[] = []
+    for (const name of names.length > 0 ? names : [null]) found.push(await findSession(await wanted(name), deps, signal))
+    return found
+  }
+  const {cluster, clusterOf, defaultCluster} = await wanted(null)
+  const {sessions} = await deps.store.list()
+  const here = sessions.filter((facts) => cluster === null || facts.cluster === cluster.name).map((facts) => ({name: facts.name, cluster: clusterOf(facts)}))
+  const asked = cluster ?? (here.length === 0 ? defaultCluster() : null)
+  if (!asked) return here
+  const there = await namesOn(asked, deps, signal)
+  return [...here, ...there.filter((name) => !here.some((found) => found.name === name)).map((name) => ({name, cluster: asked}))]
+}
+
+async function namesOn(cluster: ClusterTarget, deps: Deps, signal: AbortSignal): Promise<string[]> {
+  const link = await deps.connect(cluster, {signal})
+  try {
+    const {sessions, broken} = await ask(link.head.run, readRemoteSessions(), {signal})
+    return [...sessions.map(({facts}) => facts.name), ...broken.map(({name}) => name)]
+  } finally {
+    await link.close()
+  }
+}

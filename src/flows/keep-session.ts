@@ -1,0 +1,158 @@
+/**
+ * Holding a session's tunnel: connected → lost → retry → gone. Ends when the job has ended, when somebody says
+ * `disconnect` or `stop`, or when the signal aborts; the job stays unless it ended by itself or was stopped.
+ */
+import {messageOf, JnodeError} from '../errors.ts'
+import type {KeeperStatus, TunnelState} from './keepers.ts'
+import {reachServer} from './reach-server.ts'
+import {tidyUp} from './stop.ts'
+import type {Deps} from './deps.ts'
+import type {OpenSession} from './open-session.ts'
+import {EAGER, GENTLE, watchJob, type JobWatch} from './watch-job.ts'
+import type {ClusterTarget} from '../config/cluster.ts'
+
+export type KeepEnd = {kind: 'job-ended'; reason: JnodeError} | {kind: 'closed'}
+
+export interface KeepOptions {
+  cluster: ClusterTarget
+  /** Aborted to close the tunnel and keep the job. */
+  signal: AbortSignal
+  onTunnel(state: TunnelState): void
+  /** A stop under way, which still needs the connection. */
+  stopping(): Promise<unknown> | null
+}
+
+/** Fast at first, one try a minute at the end. */
+const RETRY_MS = [300, 1000, 2000, 5000, 10_000, 20_000, 40_000, 60_000]
+
+export interface KeptSession {
+  /** The session as it is now: a reconnect replaces link and way. */
+  current(): OpenSession
+  status(): Pick<KeeperStatus, 'tunnel' | 'reconnects' | 'route' | 'localPort'>
+  readonly ended: Promise<KeepEnd>
+}
+
+export function keepSession(opened: OpenSession, deps: Deps, options: KeepOptions): KeptSession {
+  let session = opened
+  let tunnelState: TunnelState = 'connected'
+  let reconnects = 0
+  const setTunnel = (state: TunnelState) => {
+    if (state === tunnelState) return
+    tunnelState = state
+    options.onTunnel(state)
+  }
+
+  async function keep(): Promise<KeepEnd> {
+    try {
+      for (;;) {
+        const why = await holdUntilLost(session, deps, options.signal)
+        session.tunnel.route(null)
+        setTunnel('reconnecting')
+        deps.tell({kind: 'warning', text: `The connection was lost (${why}); reconnecting`})
+        await session.link.close()
+        session = await comeBack(session, deps, {...options, needsLogin: () => setTunnel('needs-login')})
+        reconnects++
+        setTunnel('connected')
+        deps.tell({kind: 'note', text: 'Connected again'})
+      }
+    } catch (error) {
+      if (options.signal.aborted) return {kind: 'closed'}
+      const reason = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error), {cause: error})
+      if (!options.stopping() && (reason.code === 'job-ended' || reason.code === 'job-failed')) {
+        await tidyUp(session, deps).catch((left: unknown) => deps.tell({kind: 'warning', text: messageOf(left)}))
+      }
+      return {kind: 'job-ended', reason}
+    } finally {
+      await options.stopping()?.catch(() => {})
+      setTunnel('closed')
+      await session.tunnel.close()
+      await session.link.close()
+    }
+  }
+
+  const ended = keep()
+  return {
+    current: () => session,
+    status: () => ({tunnel: tunnelState, reconnects, route: session.way.route, localPort: session.tunnel.port}),
+    ended,
+  }
+}
+
+/** Resolves with the reason when the link is lost; rejects when the job ended or the signal aborts. */
+async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSignal): Promise<string> {
+  const {link, way} = session
+  const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, GENTLE)
+  const done = new AbortController()
+  void listenForTheEnd(session, watch, AbortSignal.any([signal, done.signal]), deps)
+  try {
+    return await Promise.race([link.head.closed, way.node.closed, watch.until<never>(() => null)])
+  } finally {
+    done.abort()
+    watch.stop()
+  }
+}
+
+/**
+ * One idle stream to the server, which says nothing: when the server dies the stream closes, so the end of a
+ * job is noticed at once although Grid Engine is asked only now and then.
+ */
+async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: AbortSignal, {clock}: Deps): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const stream = await way.open()
+      await new Promise<void>((resolve) => {
+        stream.once('close', resolve).once('end', resolve).once('error', () => resolve())
+        signal.addEventListener('abort', () => resolve(), {once: true})
+        stream.resume()
+      })
+      stream.destroy()
+    } catch {
+      // not listening any more, or the link is lost: either is for others to judge
+    }
+    watch.nudge()
+    await clock.sleep(2000, signal).catch(() => {})
+  }
+}
+
+interface ComeBackOptions extends KeepOptions {
+  needsLogin(): void
+}
+
+/** Reconnects until it works. Never asks anybody: where a secret is needed it waits for `jnode connect` instead. */
+async function comeBack(session: OpenSession, deps: Deps, options: ComeBackOptions): Promise<OpenSession> {
+  const {signal, cluster} = options
+  for (let attempt = 0; ; attempt++) {
+    const pause = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]!
+    await deps.clock.sleep(pause * (0.8 + 0.4 * Math.random()), signal)
+    try {
+      return await reopen(session, deps, {cluster, signal})
+    } catch (error) {
+      if (signal.aborted) throw error
+      const code = error instanceof JnodeError ? error.code : 'unexpected'
+      if (code === 'job-ended' || code === 'job-failed') throw error
+      deps.tell({kind: 'trace', text: `reconnect ${attempt + 1} failed: ${messageOf(error)}`})
+      if (code === 'login-failed' || code === 'host-key') {
+        options.needsLogin()
+        deps.tell({kind: 'warning', text: messageOf(error), hint: `Run \`jnode connect ${session.facts.name}\` to log in again.`})
+        // Trying on would spend second factors or lock the account.
+        await new Promise<never>((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error), {once: true})
+        })
+      }
+    }
+  }
+}
+
+async function reopen(session: OpenSession, deps: Deps, {cluster, signal}: {cluster: ClusterTarget; signal: AbortSignal}): Promise<OpenSession> {
+  const link = await deps.connect(cluster, {signal, silent: true})
+  const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
+  try {
+    const way = await reachServer({facts: session.facts, link, watch, tunnel: session.tunnel, signal}, deps)
+    return {...session, link, way}
+  } catch (error) {
+    await link.close()
+    throw error
+  } finally {
+    watch.stop()
+  }
+}

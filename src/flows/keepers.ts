@@ -1,0 +1,29 @@
+/** Keepers as flows see them: the process that holds a session's tunnel, here or in the background. */
+import type {StopOutcome} from './stop.ts'
+
+export type TunnelState = 'connected' | 'reconnecting' | 'needs-login' | 'closed'
+
+export interface KeeperStatus {
+  pid: number
+  version: string
+  cluster: string
+  name: string
+  node: string
+  tunnel: TunnelState
+  localPort: number
+  route: string
+  reconnects: number
+}
+
+/** A live keeper of this computer. */
+export interface Keeper {
+  readonly status: KeeperStatus
+  /** Closes its tunnel and ends it; the job stays. */
+  disconnect(): Promise<void>
+  /** Lets it end its session over its own connection: no second login. Null when it could not. */
+  stop(): Promise<StopOutcome | null>
+}
+
+export interface KeeperDirectory {
+  find(cluster: string, name: string): Promise<Keeper | null>
+}

@@ -1,0 +1,99 @@
+/** `jnode list` and `jnode status`: what is true of sessions now. One login and one question per cluster. */
+import {ask, askAll} from '../ask.ts'
+import type {ClusterTarget} from '../config/cluster.ts'
+import {JnodeError, messageOf} from '../errors.ts'
+import {parseRecord} from '../jupyter/record.ts'
+import type {SessionFacts} from '../session/facts.ts'
+import {readRemoteSessions, type RemoteListing} from '../session/remote-store.ts'
+import {gridEngine} from '../sge/client.ts'
+import type {JobList} from '../sge/qstat.ts'
+import {discoverSite} from '../sge/site.ts'
+import {NOTHING} from './learn.ts'
+import type {Deps} from './deps.ts'
+import {viewOf, type SessionView} from './session-view.ts'
+import {jobOf, statusOf} from './status.ts'
+
+export interface ListInput {
+  clusters: ClusterTarget[]
+  /** Only this session. */
+  name?: string
+  signal: AbortSignal
+}
+
+export interface Listing {
+  sessions: SessionView[]
+  /** What could not be read or reached, in words. */
+  warnings: string[]
+}
+
+export async function listSessions({clusters, name, signal}: ListInput, deps: Deps): Promise<Listing> {
+  const {sessions: saved, broken} = await deps.store.list()
+  const here = saved.filter((facts) => name === undefined || facts.name === name)
+  const listing: Listing = {sessions: [], warnings: broken.map(({file, why}) => `${file} cannot be read: ${why}`)}
+  for (const cluster of clusters) {
+    const local = here.filter((facts) => facts.cluster === cluster.name)
+    try {
+      const found = await listCluster(cluster, {name, local, signal}, deps)
+      listing.sessions.push(...found.sessions)
+      listing.warnings.push(...found.warnings)
+    } catch (error) {
+      if (signal.aborted) throw error
+      // A single cluster asked for is the whole answer; of several, one out of reach must not hide the others.
+      if (clusters.length === 1 && local.length === 0) throw error
+      listing.warnings.push(`${cluster.name} could not be asked: ${messageOf(error)}`)
+      for (const facts of local) listing.sessions.push(await seen(facts, {state: 'unknown', reason: messageOf(error), node: null}, deps))
+    }
+  }
+  return listing
+}
+
+interface ClusterScope {
+  name: string | undefined
+  local: SessionFacts[]
+  signal: AbortSignal
+}
+
+async function listCluster(cluster: ClusterTarget, {name, local, signal}: ClusterScope, deps: Deps): Promise<Listing> {
+  const link = await deps.connect(cluster, {signal})
+  try {
+    const {head} = link
+    const site = await ask(head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
+    const engine = gridEngine(site)
+    const [jobs, remote] = await askAll(head.run, [engine.list(site.user), readRemoteSessions(name)], {signal})
+    const all = merge(cluster, local, remote)
+    const missing = all.filter(({facts, record}) => jobs.kind === 'known' && facts.jobId !== null && !jobOf(facts, jobs) && !record?.end)
+    const witnesses = await askAll(head.run, missing.map(({facts}) => engine.exists(facts.jobId!)), {signal})
+    const gone = new Set(missing.filter((_, i) => witnesses[i] === 'no').map(({facts}) => facts.name))
+    const sessions = await Promise.all(all.map(({facts, record}) => seen(withJobId(facts, jobs), statusOf(facts, {jobs, record, gone: gone.has(facts.name)}), deps)))
+    return {sessions, warnings: remote.broken.map((item) => `Session "${item.name}" on ${cluster.name} cannot be read: ${item.why}`)}
+  } finally {
+    await link.close()
+  }
+}
+
+/** The cluster's sessions, and those this computer remembers that the cluster does not know (any more). */
+function merge(cluster: ClusterTarget, local: SessionFacts[], remote: RemoteListing): {facts: SessionFacts; record: ReturnType<typeof parseRecord>}[] {
+  const there = remote.sessions.map(({facts, token, record}) => ({
+    facts: {...facts, cluster: cluster.name, hops: cluster.hops, token, localPort: local.find((mine) => mine.id === facts.id)?.localPort ?? facts.localPort} as SessionFacts,
+    record: parseRecord(record),
+  }))
+  const names = new Set(there.map(({facts}) => facts.name))
+  return [...there, ...local.filter((facts) => !names.has(facts.name)).map((facts) => ({facts, record: null}))]
+}
+
+function withJobId(facts: SessionFacts, jobs: JobList): SessionFacts {
+  return facts.jobId === null ? {...facts, jobId: jobOf(facts, jobs)?.id ?? null} : facts
+}
+
+async function seen(facts: SessionFacts, status: ReturnType<typeof statusOf>, deps: Deps): Promise<SessionView> {
+  const keeper = await deps.keepers.find(facts.cluster, facts.name)
+  return viewOf(facts, status, keeper?.status ?? null)
+}
+
+/** One session in full. Throws `no-session`. */
+export async function statusOfSession({name, cluster, signal}: {name: string; cluster: ClusterTarget; signal: AbortSignal}, deps: Deps): Promise<SessionView> {
+  const {sessions} = await listSessions({clusters: [cluster], name, signal}, deps)
+  const only = sessions[0]
+  if (!only) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
+  return only
+}

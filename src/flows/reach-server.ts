@@ -1,0 +1,121 @@
+/**
+ * From a running job to a tunnel that is proved to end at its server: log in to the node, route the local port
+ * to the endpoint, ask who answers before any secret is shown. Used by `start`, `connect` and every reconnect.
+ */
+import {ask} from '../ask.ts'
+import {JnodeError} from '../errors.ts'
+import {jupyterApi} from '../jupyter/api.ts'
+import type {JobRecord} from '../jupyter/record.ts'
+import type {Endpoint, Remote} from '../ssh/remote.ts'
+import type {Clock} from '../time.ts'
+import type {OpenToServer, Tunnel} from '../tunnel/tunnel.ts'
+import type {SessionFacts} from '../session/facts.ts'
+import type {ClusterLink, Deps, NodeAddress} from './deps.ts'
+import type {JobWatch} from './watch-job.ts'
+
+/** The routes that exist so far, by what the server listens on. */
+export type RouteName = 'socket' | 'node'
+
+export interface ServerWay {
+  route: RouteName
+  node: Remote
+  /** As the job names its host. */
+  nodeName: string
+  endpoint: Endpoint
+  open: OpenToServer
+}
+
+export function nodeAddress(record: JobRecord): NodeAddress {
+  return {names: record.names, hostKeys: record.hostKeys.map(({type, key}) => `${type} ${key}`)}
+}
+
+/** A way to the endpoint as the job recorded it, through the node's own sshd. */
+export function wayTo(endpoint: Endpoint, node: Remote, nodeName: string): ServerWay {
+  return {route: endpoint.kind === 'socket' ? 'socket' : 'node', node, nodeName, endpoint, open: () => node.open(endpoint)}
+}
+
+/**
+ * Throws `no-route` when the listener on a TCP port of the node is not this user's: any user of the node may
+ * take a port that our server has left, and must not be shown a token. (A socket in a 0700 directory needs no such proof.)
+ * The kernel tells the owner in the eighth column of /proc/net/tcp; ports stand there in hex, listeners as state 0A.
+ */
+export async function checkListenerOwner(way: ServerWay, signal?: AbortSignal): Promise<void> {
+  if (way.endpoint.kind !== 'tcp') return
+  const hex = way.endpoint.port.toString(16).toUpperCase().padStart(4, '0')
+  const script = `awk -v port=:${hex} '$4 == "0A" && substr($2, length($2) - 4) == port {print $8}' /proc/net/tcp /proc/net/tcp6 2>/dev/null; echo "me $(id -u)"`
+  const {owners, me} = await ask(
+    way.node.run,
+    {
+      script,
+      read({stdout}) {
+        const lines = stdout.trim().split('\n')
+        return {owners: lines.filter((line) => /^\d+$/.test(line)), me: /^me (\d+)$/m.exec(stdout)?.[1]}
+      },
+    },
+    {...(signal ? {signal} : {})},
+  )
+  if (owners.some((owner) => owner !== me)) {
+    throw new JnodeError('no-route', `Port ${way.endpoint.port} of ${way.node.label} belongs to another user`, {
+      hint: 'Stop this session and start again; with --route socket no port is used at all.',
+    })
+  }
+}
+
+export interface ReachContext {
+  facts: SessionFacts
+  link: ClusterLink
+  watch: JobWatch
+  tunnel: Tunnel
+  signal: AbortSignal
+}
+
+/** Logs in to the job's node, routes the tunnel to its server and proves that it is ours. Follows the endpoint if it moves. */
+export async function reachServer({facts, link, watch, tunnel, signal}: ReachContext, deps: Pick<Deps, 'fetch' | 'clock'>): Promise<ServerWay> {
+  const record = await watch.until((now) => (now.record?.node ? now.record : null))
+  const nodeName = record.node!
+  const node = await link.toNode(nodeAddress(record), signal)
+  for (;;) {
+    const endpoint = await watch.until((now) => now.record?.endpoint ?? null)
+    const way = wayTo(endpoint, node, nodeName)
+    await checkListenerOwner(way, signal)
+    tunnel.route(way.open)
+    const giveUp = new AbortController()
+    const moved = watch.until((now) => (sameEndpoint(now.record?.endpoint ?? null, endpoint) ? null : 'moved'))
+    const answers = serverAnswers({...facts, localPort: tunnel.port}, {...deps, signal: AbortSignal.any([signal, giveUp.signal])})
+    try {
+      if ((await Promise.race([answers, moved])) !== 'moved') return way
+    } finally {
+      giveUp.abort()
+      answers.catch(() => {})
+      moved.catch(() => {})
+    }
+  }
+}
+
+function sameEndpoint(a: Endpoint | null, b: Endpoint): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+const PROBE_MS = 80
+
+/** Asks until our server answers through the tunnel and takes our token. Throws `no-route` when another one answers. */
+export async function serverAnswers(
+  facts: SessionFacts & {localPort: number},
+  {fetch, clock, signal}: {fetch: typeof globalThis.fetch; clock: Clock; signal: AbortSignal},
+): Promise<void> {
+  const api = jupyterApi({baseUrl: `http://127.0.0.1:${facts.localPort}/`, token: facts.token, fetch})
+  let foreign = 0
+  for (;;) {
+    const who = await api.identify({signal, timeoutMs: 10_000})
+    if (who.kind === 'ours') {
+      await api.status({signal, timeoutMs: 10_000})
+      return
+    }
+    if (who.kind === 'foreign' && ++foreign > 20) {
+      throw new JnodeError('no-route', `Something that is not this session’s Jupyter answers at its endpoint (${who.why})`, {
+        hint: 'Stop this session and start it again.',
+      })
+    }
+    await clock.sleep(PROBE_MS, signal)
+  }
+}

@@ -1,0 +1,62 @@
+/** Ending a job and leaving nothing of it on the cluster. Shared by `stop`, by the undoing of a failed `start`, and by the keeper. */
+import {ask} from '../ask.ts'
+import {JnodeError} from '../errors.ts'
+import type {SharedFacts} from '../session/facts.ts'
+import {removeRemoteSession} from '../session/remote-store.ts'
+import type {GridEngine} from '../sge/client.ts'
+import type {Job} from '../sge/qstat.ts'
+import type {Remote} from '../ssh/remote.ts'
+import type {Clock} from '../time.ts'
+import type {Tell} from './events.ts'
+
+export interface RemovalContext {
+  head: Remote
+  engine: GridEngine
+  user: string
+  clock: Clock
+  tell: Tell
+  signal: AbortSignal
+}
+
+/** Long enough for a queue's usual `notify` minute; a job on a dead node stays for hours, and is reported instead. */
+const GONE_WITHIN_MS = 100_000
+
+/** The session's job as Grid Engine knows it: by id, or by name where qsub's answer was lost. Throws while it is silent. */
+export async function findJob({head, engine, user, signal}: RemovalContext, facts: SharedFacts): Promise<Job | null> {
+  const list = await ask(head.run, engine.list(user), {signal})
+  if (list.kind === 'unknown') {
+    throw new JnodeError('no-grid-engine', `Grid Engine on ${head.label} gives no answer: ${list.why}`, {hint: 'Nothing was changed. Try again in a minute.'})
+  }
+  return list.jobs.find((job) => job.name === facts.jobName && (facts.jobId === null || job.id === facts.jobId)) ?? null
+}
+
+/** `qdel`, then waits until the job is really gone. Throws when it stays. */
+export async function deleteJob(context: RemovalContext, facts: SharedFacts): Promise<void> {
+  const {head, engine, clock, tell, signal} = context
+  const deadline = clock.now() + GONE_WITHIN_MS
+  let pauseMs = 150
+  let asked = false
+  for (let job = await findJob(context, facts); job !== null; job = await findJob(context, facts)) {
+    if (!asked || job.phase !== 'deleting') {
+      const removal = await ask(head.run, engine.remove(job.id), {signal})
+      if (removal.kind === 'denied') throw new JnodeError('not-yours', `Grid Engine does not let you delete job ${job.id}: ${removal.said}`)
+      asked = removal.kind !== 'unknown'
+    }
+    if (clock.now() > deadline) {
+      throw new JnodeError('rejected', `Job ${job.id} was deleted but is still there (state ${job.letters}); its node may be down`, {
+        hint: `Run \`jnode stop ${facts.name}\` again later, or ask the cluster’s support to force it.`,
+      })
+    }
+    tell({kind: 'progress', text: `Waiting for job ${job.id} to end (state ${job.letters})`})
+    await clock.sleep(pauseMs, signal)
+    pauseMs = Math.min(2000, pauseMs * 1.5)
+  }
+}
+
+/** Removes the session's directory; only after its job is gone, which writes there to its last moment. */
+export async function removeFiles({head, signal}: RemovalContext, facts: SharedFacts): Promise<void> {
+  const removal = await ask(head.run, removeRemoteSession(facts), {signal})
+  if (!removal.removed) {
+    throw new JnodeError('remote-storage', `Could not remove ${facts.remoteDir} on ${head.label}: ${removal.why}`, {hint: 'Remove that directory by hand.'})
+  }
+}

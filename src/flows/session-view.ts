@@ -1,0 +1,81 @@
+/** A session as `--json` shows it and views print it: the record of the interface. Unknown values are null. */
+import {JnodeError} from '../errors.ts'
+import type {SessionFacts} from '../session/facts.ts'
+import type {Deps} from './deps.ts'
+import type {KeeperStatus, TunnelState} from './keepers.ts'
+import type {SessionState, SessionStatus} from './status.ts'
+
+export interface SessionView {
+  name: string
+  cluster: string
+  host: string
+  jobId: string | null
+  state: SessionState
+  reason: string | null
+  node: string | null
+  slots: number | null
+  route: string | null
+  localPort: number | null
+  url: string | null
+  tunnel: TunnelState
+  submittedAt: string | null
+  startedAt: string | null
+  endsAt: string | null
+  app: string | null
+  log: string | null
+  keeperPid: number | null
+}
+
+/** `url` holds the token: it goes to stdout when asked for, and nowhere else. */
+export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: KeeperStatus | null): SessionView {
+  const {startedAt, runSeconds} = facts
+  const endsAt = startedAt !== null && runSeconds !== null ? new Date(Date.parse(startedAt) + runSeconds * 1000).toISOString() : null
+  const localPort = keeper?.localPort ?? facts.localPort
+  return {
+    name: facts.name,
+    cluster: facts.cluster,
+    host: facts.host,
+    jobId: facts.jobId,
+    state: status.state,
+    reason: status.reason,
+    node: status.node,
+    slots: facts.slots,
+    route: keeper?.route ?? null,
+    localPort,
+    url: keeper ? urlOf(facts, keeper.localPort) : null,
+    tunnel: keeper?.tunnel ?? 'closed',
+    submittedAt: facts.submittedAt,
+    startedAt,
+    endsAt,
+    app: facts.app,
+    log: `${facts.remoteDir}/log`,
+    keeperPid: keeper?.pid ?? null,
+  }
+}
+
+/** Always 127.0.0.1: `localhost` may be ::1 for one program and not for the next, and has other cookies. */
+export function urlOf(facts: SessionFacts, port: number): string {
+  return `http://127.0.0.1:${port}/${facts.page}?token=${facts.token}`
+}
+
+/** The session's view when a keeper of this computer has its tunnel connected; null otherwise. Nobody else is asked. */
+export async function heldView(cluster: string, name: string, deps: Deps): Promise<SessionView | null> {
+  const keeper = await deps.keepers.find(cluster, name)
+  const facts = keeper && (await deps.store.load(cluster, name))
+  if (!facts || keeper.status.tunnel !== 'connected') return null
+  return viewOf(facts, {state: 'ready', reason: null, node: keeper.status.node}, keeper.status)
+}
+
+/** The one session with an open tunnel that is meant. Throws `no-session`, or `usage` when the choice is not clear. */
+export async function openTunnelOf({name, cluster}: {name: string | null; cluster: string | null}, deps: Deps): Promise<{name: string; url: string}> {
+  const {sessions} = await deps.store.list()
+  const here = sessions.filter((facts) => (name === null || facts.name === name || facts.jobId === name) && (cluster === null || facts.cluster === cluster))
+  const views = (await Promise.all(here.map((facts) => heldView(facts.cluster, facts.name, deps)))).filter((view) => view !== null)
+  if (views.length > 1) throw new JnodeError('usage', `Which session? There are ${views.length}: ${views.map((view) => view.name).join(', ')}`, {hint: 'Give its name.'})
+  const only = views[0]
+  if (only) return {name: only.name, url: only.url!}
+  if (here.length > 0) throw new JnodeError('no-session', `The tunnel of ${here[0]!.name} is not open`, {hint: `Open it with \`jnode connect ${here[0]!.name}\`.`})
+  throw new JnodeError('no-session', name === null ? 'No session is known on this computer' : `No session "${name}" is known on this computer`, {
+    hint: name === null ? 'Start one with `jnode start`.' : `If another computer started it, \`jnode connect ${name}\` brings it here.`,
+  })
+}

@@ -1,0 +1,56 @@
+/** What is true of a session now, derived from what Grid Engine and the job itself say; never saved. */
+import {endMessage, type JobRecord} from '../jupyter/record.ts'
+import type {SharedFacts} from '../session/facts.ts'
+import type {Job, JobList} from '../sge/qstat.ts'
+
+export type SessionState = 'queued' | 'held' | 'starting' | 'ready' | 'stopping' | 'ended' | 'failed' | 'unknown'
+
+export interface SessionStatus {
+  state: SessionState
+  /** Why it waits, failed or ended. */
+  reason: string | null
+  node: string | null
+}
+
+/**
+ * The status of one session. `gone` says whether a second witness has confirmed that a job missing from the list
+ * has ended; without it such a job is `unknown`, since one list may be wrong.
+ */
+export function statusOf(facts: SharedFacts, seen: {jobs: JobList; record: JobRecord | null; gone: boolean}): SessionStatus {
+  const {jobs, record, gone} = seen
+  const node = record?.node ?? null
+  if (jobs.kind === 'unknown') return {state: 'unknown', reason: `Grid Engine gives no answer: ${jobs.why}`, node}
+  const job = jobOf(facts, jobs)
+  if (job) return {...statusOfJob(job, record), node: node ?? job.node}
+  if (record?.end) return {state: record.listening ? 'ended' : 'failed', reason: endMessage(record.end).text, node}
+  if (gone) return {state: 'ended', reason: 'the job is gone and left no word: it was deleted, or its node died', node}
+  return {state: 'unknown', reason: 'the job is missing from Grid Engine’s list', node}
+}
+
+/** The session's job in a list: by id and name, since job numbers are used again; by name while the id is unknown. */
+export function jobOf(facts: SharedFacts, jobs: JobList): Job | undefined {
+  if (jobs.kind === 'unknown') return undefined
+  return jobs.jobs.find((job) => job.name === facts.jobName && (facts.jobId === null || facts.jobId === job.id))
+}
+
+function statusOfJob(job: Job, record: JobRecord | null): Pick<SessionStatus, 'state' | 'reason'> {
+  switch (job.phase) {
+    case 'pending':
+      return {state: 'queued', reason: null}
+    case 'held':
+      return {state: 'held', reason: 'the job is held and does not start by itself; `qrls` releases it'}
+    case 'error':
+      return {state: 'failed', reason: `Grid Engine put the job into its error state (${job.letters})`}
+    case 'deleting':
+      return {state: 'stopping', reason: null}
+    case 'finished':
+      return {state: 'ended', reason: record?.end ? endMessage(record.end).text : null}
+    case 'starting':
+      return {state: 'starting', reason: null}
+    case 'running':
+    case 'unknown':
+      return {state: record?.listening ? 'ready' : 'starting', reason: null}
+    case 'suspended':
+      return {state: record?.listening ? 'ready' : 'starting', reason: `the job is suspended (state ${job.letters}); its server does not answer until it is resumed`}
+  }
+}

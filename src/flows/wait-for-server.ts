@@ -1,0 +1,38 @@
+/** From a submitted job to a server that answers through the tunnel: the part that `start` and `connect` share. */
+import {landingPage} from '../jupyter/api.ts'
+import {JnodeError} from '../errors.ts'
+import {spokenDuration} from '../time.ts'
+import type {Deps} from './deps.ts'
+import {reachServer, type ReachContext, type ServerWay} from './reach-server.ts'
+
+/** A job that runs but whose Jupyter does not answer in this time has something wrong with it. */
+const JUPYTER_WITHIN_MS = 300_000
+
+/** Fills in `startedAt` and `page` of the facts. Rejects when the job ends first, or the signal aborts. */
+export async function waitForServer({facts, link, watch, tunnel, signal}: ReachContext, deps: Deps): Promise<ServerWay> {
+  const {tell, clock} = deps
+  tell({kind: 'step', id: 'wait', title: `Wait for a node (job ${facts.jobId})`})
+  const from = clock.now()
+  const node = await watch.until((now) => now.record?.node ?? null)
+  facts.startedAt ??= new Date(clock.now()).toISOString()
+  tell({kind: 'done', text: `Job ${facts.jobId} runs on ${node} (waited ${spokenDuration(clock.now() - from)})`})
+  tell({kind: 'step', id: 'jupyter', title: `Start Jupyter on ${node}`})
+  const within = timeLimit(signal, JUPYTER_WITHIN_MS, `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`)
+  const way = await reachServer({facts, link, watch, tunnel, signal: within}, deps)
+  facts.page = await landingPage(facts.app, {baseUrl: `http://127.0.0.1:${tunnel.port}/`, token: facts.token, fetch: deps.fetch})
+  tell({kind: 'done', text: `Jupyter answers (route ${way.route})`})
+  return way
+}
+
+/** The signal, ending also when the user's `--wait` is over. */
+export function limited(signal: AbortSignal, waitSeconds: number | null): AbortSignal {
+  if (waitSeconds === null) return signal
+  return timeLimit(signal, waitSeconds * 1000, `The server was not ready within ${spokenDuration(waitSeconds * 1000)}, so the job was removed`)
+}
+
+function timeLimit(signal: AbortSignal, ms: number, message: string): AbortSignal {
+  const limit = new AbortController()
+  const timer = setTimeout(() => limit.abort(new JnodeError('gave-up', message, {hint: 'See `jnode start --help` for --wait, or ask for less.'})), ms)
+  timer.unref()
+  return AbortSignal.any([signal, limit.signal])
+}

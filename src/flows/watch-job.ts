@@ -1,0 +1,219 @@
+/**
+ * One job, watched: `qstat` asked gently as the truth, the job's own record heard live so that each step is
+ * noticed at once. Asking is not knowing: a silent scheduler is `unknown`, and a job counts as ended only when
+ * a trustworthy list lacks it and a second witness agrees.
+ */
+import {askAll, ask} from '../ask.ts'
+import {JnodeError, messageOf} from '../errors.ts'
+import {lastLines} from '../jupyter/log.ts'
+import {endMessage, parseRecord, type JobRecord} from '../jupyter/record.ts'
+import type {SessionFacts} from '../session/facts.ts'
+import {followRecordScript, readLogTail, readRecordText} from '../session/remote-store.ts'
+import type {GridEngine} from '../sge/client.ts'
+import {endingOf} from '../sge/ending.ts'
+import type {Job} from '../sge/qstat.ts'
+import type {Remote} from '../ssh/remote.ts'
+import type {Clock} from '../time.ts'
+import type {Tell} from './events.ts'
+
+export interface JobView {
+  /** As Grid Engine last told; null before that, and while it is silent. */
+  job: Job | null
+  record: JobRecord | null
+  /** Why it waits, in one sentence. */
+  waiting: string | null
+  /** Why Grid Engine could not be asked, when it could not. */
+  silent: string | null
+}
+
+export interface JobWatch {
+  readonly view: Readonly<JobView>
+  /** The first answer of `pick` that is not null; rejects when the job ends, the link dies or the signal aborts. */
+  until<T>(pick: (view: Readonly<JobView>) => T | null): Promise<T>
+  /** Looks now rather than at the next turn. */
+  nudge(): void
+  stop(): void
+}
+
+export interface WatchContext {
+  head: Remote
+  engine: GridEngine
+  user: string
+  facts: SessionFacts
+  clock: Clock
+  tell: Tell
+  signal: AbortSignal
+}
+
+export interface Pace {
+  firstMs: number
+  /** The interval grows to this. */
+  lastMs: number
+  /** Whether to hear the record live as well. */
+  follow: boolean
+}
+
+/** While somebody waits: 2 s at first, 15 s later. */
+export const EAGER: Pace = {firstMs: 2000, lastMs: 15_000, follow: true}
+/** While all is well and only the end is of interest. */
+export const GENTLE: Pace = {firstMs: 30_000, lastMs: 60_000, follow: false}
+
+const GROWTH = 1.25
+/** `qstat -j` is dear on a busy master: the reason is asked after 4 s of waiting, then once a minute. */
+const REASON_FIRST_MS = 4000
+const REASON_AGAIN_MS = 60_000
+/** The record is heard live for the first minutes of waiting, and from the moment the job runs. */
+const FOLLOW_SECONDS = 180
+
+export function watchJob(context: WatchContext, pace: Pace): JobWatch {
+  const {head, engine, user, facts, clock, tell} = context
+  const stopping = new AbortController()
+  const signal = AbortSignal.any([context.signal, stopping.signal])
+  const view: JobView = {job: null, record: null, waiting: null, silent: null}
+  let recordText = ''
+  const waiters = new Set<() => void>()
+  let failure: {error: unknown} | null = null
+  let misses = 0
+  let nextReasonAt = clock.now() + REASON_FIRST_MS
+  let nudge = new AbortController()
+
+  const changed = () => {
+    for (const wake of [...waiters]) wake()
+  }
+  const fail = (error: unknown) => {
+    failure ??= {error}
+    stopping.abort()
+    changed()
+  }
+  /** The record only grows, so of two readings the longer one is the newer. */
+  const heard = (text: string) => {
+    if (text.length <= recordText.length) return
+    recordText = text
+    view.record = parseRecord(text)
+    if (view.record?.end) nudge.abort()
+    changed()
+  }
+
+  async function look(): Promise<void> {
+    const [list, record] = await askAll(head.run, [engine.list(user), readRecordText(facts.remoteDir)], {signal})
+    heard(record)
+    if (list.kind === 'unknown') {
+      view.silent = list.why
+      tell({kind: 'progress', text: `Grid Engine gives no answer (${list.why}); asking again`})
+      return changed()
+    }
+    view.silent = null
+    const job = list.jobs.find((candidate) => candidate.id === facts.jobId && candidate.name === facts.jobName)
+    if (!job) {
+      misses++
+      return missing()
+    }
+    misses = 0
+    view.job = job
+    if (job.phase === 'error') return fail(await failedInQueue(job))
+    await explain(job)
+    changed()
+  }
+
+  /** A second witness is asked before a job is called ended: its own end marker, else `qstat -j`. */
+  async function missing(): Promise<void> {
+    if (!view.record?.end) {
+      const exists = await ask(head.run, engine.exists(facts.jobId!), {signal})
+      if (exists !== 'no' || misses < 2) return
+    }
+    fail(await ended())
+  }
+
+  async function ended(): Promise<JnodeError> {
+    const end = view.record?.end ?? null
+    const log = lastLines(await ask(head.run, readLogTail(facts.remoteDir + '/log', 40), {signal}), 12)
+    if (end) {
+      const {text, hint} = endMessage(end)
+      return new JnodeError(view.record?.listening ? 'job-ended' : 'job-failed', withLog(`Job ${facts.jobId} ended: ${text}`, log), hint === undefined ? {} : {hint})
+    }
+    const accounting = await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal})
+    const text = accounting ? endingOf(accounting, {runSeconds: facts.runSeconds, memoryBytes: facts.memoryBytes}) : 'it left no word; it was deleted, or its node died'
+    return new JnodeError('job-ended', withLog(`Job ${facts.jobId} ended: ${text}`, log))
+  }
+
+  async function failedInQueue(job: Job): Promise<JnodeError> {
+    const why = await ask(head.run, engine.why(job.id, job.phase), {signal})
+    return new JnodeError('job-failed', `Job ${job.id} cannot start. ${why?.text ?? 'Grid Engine put it into its error state and gives no reason'}`, {
+      hint: 'Show this to the cluster’s support if the reason is not yours to mend.',
+    })
+  }
+
+  async function explain(job: Job): Promise<void> {
+    if (job.phase !== 'pending' && job.phase !== 'held') {
+      view.waiting = null
+      return
+    }
+    if (clock.now() < nextReasonAt) return
+    nextReasonAt = clock.now() + REASON_AGAIN_MS
+    const why = await ask(head.run, engine.why(job.id, job.phase), {signal})
+    if (why && why.text !== view.waiting) {
+      view.waiting = why.text
+      tell({kind: 'progress', text: why.text})
+    }
+  }
+
+  async function poll(): Promise<void> {
+    let interval = pace.firstMs
+    while (!signal.aborted) {
+      try {
+        await look()
+      } catch (error) {
+        if (error instanceof JnodeError && error.code !== 'connection-lost') throw error
+        view.silent = messageOf(error)
+        if (await linkDead(head)) throw error
+      }
+      // Jitter keeps the polls of many users from falling into step.
+      const pause = misses > 0 ? 1500 : interval * (0.9 + 0.2 * Math.random())
+      await clock.sleep(pause, AbortSignal.any([signal, nudge.signal])).catch(() => {})
+      if (nudge.signal.aborted) nudge = new AbortController()
+      interval = Math.min(pace.lastMs, interval * GROWTH)
+    }
+  }
+
+  async function hear(): Promise<void> {
+    while (!signal.aborted) {
+      let text = ''
+      await head.follow(followRecordScript(facts.remoteDir, FOLLOW_SECONDS), (line) => heard((text += `${line}\n`)), signal)
+      // The queue may be long: from here on, hear only once the job runs.
+      await until((now) => (now.job && now.job.phase !== 'pending' && now.job.phase !== 'held' ? true : null))
+    }
+  }
+
+  function until<T>(pick: (now: Readonly<JobView>) => T | null): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const wake = () => {
+        const picked = pick(view)
+        if (picked === null && !failure && !signal.aborted) return
+        waiters.delete(wake)
+        if (picked !== null) resolve(picked)
+        else reject(failure ? failure.error : signal.reason)
+      }
+      waiters.add(wake)
+      wake()
+    })
+  }
+
+  signal.addEventListener('abort', changed)
+  poll().catch(fail)
+  if (pace.follow) hear().catch(() => {}) // only quicker than polling, never the judge
+  return {
+    view,
+    until,
+    nudge: () => nudge.abort(),
+    stop: () => stopping.abort(new JnodeError('interrupted', 'No longer watched')),
+  }
+}
+
+function withLog(sentence: string, log: string[]): string {
+  return log.length === 0 ? sentence : `${sentence}\nThe last lines of its log:\n${log.map((line) => `  ${line}`).join('\n')}`
+}
+
+/** Whether the link has died, as opposed to one call having failed. */
+async function linkDead(head: Remote): Promise<boolean> {
+  return Promise.race([head.closed.then(() => true), Promise.resolve(false)])
+}

@@ -1,0 +1,189 @@
+/**
+ * The job: shell text that runs Jupyter on a node and tells of it in `record` (record.ts reads it).
+ *
+ * POSIX sh, run with `qsub -S /bin/sh`. Grid Engine keeps a copy which others may be able to read, so no secret is
+ * in it: the token and the proof lie beside it in 0600 files. The outer half here takes Grid Engine's signals,
+ * watches and cleans up; the inner half (start-script.ts) becomes Jupyter.
+ */
+import {configShell} from './server-config.ts'
+import {directory, startScript, type StartSpec} from './start-script.ts'
+
+export interface JobSpec extends StartSpec {
+  /** The session's name, for people who read the script. */
+  name: string
+  /** The session's directory on the shared home, absolute or `$HOME/...`; holds token and proof (0600, no newline). */
+  sessionDir: string
+  listen: 'socket' | 'loopback'
+}
+
+/** Shell text of the job, without secrets; one LF after each line, no line that qsub would take for an option. */
+export function jobScript(spec: JobSpec): string {
+  const inner = startScript(spec)
+  const mark = unusedMark(inner)
+  const names = [...new Set(['server', 'notebook', 'lab', ...(spec.app === 'auto' ? [] : [spec.app.replaceAll('-', '_')])])]
+  return `#!/bin/sh
+# Jupyter on a compute node, for the jnode session ${spec.name.replace(/[^\w.-]/g, '_')}. There is no secret in this text.
+session=${directory(spec.sessionDir)}
+listen=${spec.listen}
+${OPENING}
+
+${configShell(names, {listen: spec.listen, pinDirectory: spec.dir !== null})}
+cat >"$private/start" <<'${mark}' || finish no-space 1 "cannot write to $private"
+${inner}
+${mark}
+
+${RUNNING}
+`
+}
+
+function unusedMark(text: string): string {
+  let mark = 'END_OF_START'
+  while (text.includes(mark)) mark += '_'
+  return mark
+}
+
+const OPENING = `record=$session/record
+# Files made in notebooks get the user's own mask; all of ours are private.
+mask=$(umask)
+umask 077
+private= child= stopping= listening= nap=0.05
+newline='
+'
+
+# One write for all lines: the home may be NFS. A full one must not end the session.
+note() {
+  { printf '%s\\n' "$@" >>"$record"; } 2>/dev/null || printf 'jnode could not record: %s\\n' "$@"
+}
+# finish REASON CODE TEXT. Grid Engine takes 99 for "run me again" and 100 for "hold me".
+finish() {
+  [ -z "$private" ] || rm -rf "$private"
+  note "end $2 $1 \${3%%"$newline"*}"
+  [ "$2" -eq 0 ] || printf 'jnode: %s: %s\\n' "$1" "$3"
+  case $2 in 99 | 100) exit 1 ;; *) exit "$2" ;; esac
+}
+stop() {
+  note "signal $1"
+  [ -z "$stopping" ] || return
+  stopping=$1
+  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+}
+# With -notify: USR1 before a suspension (and at s_rt), USR2 before the kill.
+trap 'note "signal USR1"' USR1
+for name in USR2 TERM XCPU INT HUP; do trap "stop $name" "$name"; done
+
+# A private place on the node's own disk. The path of a socket may have 104 bytes; odd characters would need escapes.
+case \${TMPDIR-} in
+  *[!A-Za-z0-9_./@%+=:,-]*) ;;
+  /*)
+    room=$TMPDIR/jnode
+    [ \${#room} -gt 95 ] || { mkdir "$room" "$room/runtime" "$room/config" && private=$room; }
+    ;;
+esac
+if [ -z "$private" ]; then
+  private=$(mktemp -d /tmp/jnode.XXXXXXXX) && mkdir "$private/runtime" "$private/config" ||
+    finish no-space 1 'cannot make a private directory in TMPDIR or /tmp'
+fi
+
+IFS= read -r node </proc/sys/kernel/hostname || node=$(hostname)
+set -- '' 'jnode-record 1' "job \${JOB_ID-}" "node $node" "name \${HOSTNAME-}" "slots \${NSLOTS-}" "tmpdir \${TMPDIR%%"$newline"*}"
+for file in /etc/ssh/ssh_host_*_key.pub; do
+  [ -r "$file" ] && read -r type key rest <"$file" && set -- "$@" "hostkey $type $key"
+done
+[ $listen = loopback ] || set -- "$@" "endpoint socket $private/sock"
+note "$@"
+
+IFS= read -r token <"$session/token"
+IFS= read -r proof <"$session/proof"
+case $token/$proof in
+  /* | */ | *[!A-Za-z0-9_/-]*) finish session-removed 1 "no token and proof in $session" ;;
+esac
+# 8888 stands for "none given": Jupyter refuses a port beside a socket. Else below the ports of outgoing connections.
+port=8888
+[ $listen = socket ] || port=$((20000 + $$ % 12000))`
+
+const RUNNING = `if command -v bash >/dev/null; then shell=bash; else shell=sh; fi
+launch() {
+  (
+    umask "$mask"
+    trap '' USR1 USR2 XCPU
+    exec "$shell" "$@" "$private/start" "$private" "$record"
+  ) </dev/null &
+  child=$!
+  [ -z "$stopping" ] || kill -TERM "$child" 2>/dev/null
+}
+alive() { kill -0 "$child" 2>/dev/null; }
+pause() {
+  sleep "$nap" 2>/dev/null
+  [ $? -ne 1 ] || nap=1 # a sleep that knows no fractions
+}
+
+# Jupyter's own file tells that it listens, and where: JSON, one member on a line.
+look() {
+  for file in "$private"/runtime/jpserver-*.json "$private"/runtime/nbserver-*.json; do
+    [ -s "$file" ] || continue
+    host= port= base= version= line=
+    while IFS= read -r line || [ -n "$line" ]; do
+      value=\${line#*: }
+      value=\${value%,}
+      case $line in
+        '  "hostname": '*) host=\${value#?} host=\${host%?} ;;
+        '  "port": '*) port=$value ;;
+        '  "base_url": '*) base=$value ;;
+        '  "version": '*) version=$value ;;
+        '}') listening=yes ;;
+      esac
+    done <"$file"
+    # Jupyter Server 2 writes the file shortly before it makes the socket.
+    [ "$port" != 0 ] || [ -S "$private/sock" ] || listening=
+  done
+  [ -n "$listening" ] || return
+  set -- "base-url $base" "version $version" listening
+  # A server that knows no sockets (Notebook before 6.1, Jupyter Server before 1.9) took a port.
+  [ "$port" = 0 ] || set -- "endpoint tcp $host $port" "$@"
+  note "$@"
+}
+
+# Ends with the child's exit status in "code". Once told to stop, the child gets 20 s.
+watch() {
+  tries=0
+  while [ -z "$stopping$listening" ] && alive; do
+    look
+    [ -n "$listening" ] || pause
+    tries=$((tries + 1))
+    [ $tries -lt 600 ] || nap=1
+  done
+  while :; do
+    tries=0
+    while [ -n "$stopping" ] && alive; do
+      [ $tries -ne 400 ] || kill -KILL "$child"
+      pause
+      tries=$((tries + 1))
+    done
+    wait "$child"
+    code=$?
+    # Above 128 a signal ended either the child or only this wait.
+    [ $code -gt 128 ] && alive || break
+  done
+}
+
+launch -l
+note "started $(date +%s)" "address $(hostname -I 2>/dev/null)"
+watch
+if [ -z "$stopping" ] && [ ! -e "$private/why" ]; then
+  echo 'jnode: the login profile ended its shell; trying again without it'
+  launch
+  watch
+fi
+
+# What set-up lines left running. Only where this shell leads the process group, as Grid Engine starts it.
+trap '' TERM
+read -r rest rest rest rest group rest <"/proc/$$/stat"
+[ "$group" != $$ ] || kill -TERM 0
+reason= text=
+[ ! -e "$private/why" ] || read -r reason text <"$private/why"
+[ -z "$stopping" ] || finish deleted 0 "ended by signal $stopping"
+[ -z "$reason" ] || finish "$reason" "$((code > 0 ? code : 1))" "$text"
+[ $code -ne 0 ] || [ -z "$listening" ] || finish finished 0 'Jupyter was shut down'
+[ $code -gt 0 ] || finish jupyter-exited 1 'Jupyter ended before it was ready'
+[ $code -gt 128 ] && finish jupyter-exited $code "Jupyter was killed by signal $((code - 128))"
+finish jupyter-exited $code "Jupyter ended with exit status $code"`

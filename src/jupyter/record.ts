@@ -1,0 +1,175 @@
+/**
+ * What the job tells of itself: lines of `key value` in the session's `record` file, written by job-script.ts and
+ * followed from the laptop line by line. Each start of the job begins with `jnode-record 1`; the last start counts.
+ */
+import type {Endpoint} from '../ssh/remote.ts'
+
+/** The words with which a job ends, and what they mean where it says no more. */
+export const END_REASONS = {
+  finished: 'Jupyter was shut down',
+  deleted: 'the job was deleted, or reached a limit of its queue',
+  'no-jupyter': 'Jupyter is not there',
+  'module-failed': 'a module could not be loaded',
+  'conda-failed': 'the conda environment could not be activated',
+  'setup-failed': 'a set-up line failed',
+  'dir-missing': 'the directory to start in is not there',
+  'jupyter-exited': 'Jupyter ended by itself',
+  'no-space': 'the node has no room for temporary files',
+  'session-removed': "the session's files were removed before the job started",
+} as const
+
+export type EndReason = keyof typeof END_REASONS
+
+export interface JobEnd {
+  /** Exit status of the job's part that failed; 0 for a wanted end. */
+  code: number
+  /** Null for a word this version does not know. */
+  reason: EndReason | null
+  text: string
+}
+
+export interface HostKey {
+  type: string
+  /** Base64, as in known_hosts. */
+  key: string
+}
+
+export interface JobRecord {
+  jobId: string | null
+  /** The node's own name for itself. */
+  node: string | null
+  /** All names to try for the node, `node` first, then Grid Engine's. */
+  names: string[]
+  addresses: string[]
+  /** What Grid Engine granted, which need not be what was asked for. */
+  slots: number | null
+  tmpdir: string | null
+  /** The node's SSH host keys, learned over the authenticated way. */
+  hostKeys: HostKey[]
+  /** Known before the server listens where it is a socket. */
+  endpoint: Endpoint | null
+  /** `lab`, `notebook`, ...: known once the set-up is done and Jupyter starts. */
+  app: string | null
+  listening: boolean
+  baseUrl: string | null
+  /** Null for Notebook up to 6, which does not write it down. */
+  version: string | null
+  /** Milliseconds since 1970 by the node's clock: to show, never to compare. */
+  startedAt: number | null
+  signals: string[]
+  end: JobEnd | null
+}
+
+/** The record in `text`, or null before the job's first complete line. A last line without its end is left out. */
+export function parseRecord(text: string): JobRecord | null {
+  const reader = recordReader()
+  let record: JobRecord | null = null
+  for (const line of text.split('\n').slice(0, -1)) record = reader(line)
+  return record
+}
+
+/** A reader that is given complete lines one by one and answers with the record so far, a new object for each change. */
+export function recordReader(): (line: string) => JobRecord | null {
+  let record: JobRecord | null = null
+  return (line) => {
+    const [, key, rest] = /^([a-z-]+)(?: (.*))?$/.exec(line.replace(/\r$/, '')) ?? []
+    const value = (rest ?? '').trim()
+    if (key === 'jnode-record') record = emptyRecord()
+    else if (record !== null && key !== undefined) record = {...record, ...change(record, key, value)}
+    return record
+  }
+}
+
+function emptyRecord(): JobRecord {
+  return {
+    jobId: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, hostKeys: [], endpoint: null,
+    app: null, listening: false, baseUrl: null, version: null, startedAt: null, signals: [], end: null,
+  }
+}
+
+/** What one line adds. Keys of a newer jnode and values that make no sense add nothing. */
+function change(record: JobRecord, key: string, value: string): Partial<JobRecord> {
+  if (key === 'listening') return {listening: true}
+  if (value === '') return {}
+  switch (key) {
+    case 'job':
+      return {jobId: value}
+    case 'node':
+      return {node: value, names: [...new Set([value, ...record.names])]}
+    case 'name':
+      return {names: [...new Set([...record.names, value])]}
+    case 'address':
+      return {addresses: value.split(/\s+/)}
+    case 'slots':
+      return /^\d+$/.test(value) ? {slots: Number(value)} : {}
+    case 'tmpdir':
+      return {tmpdir: value}
+    case 'hostkey':
+      return hostKey(record, value)
+    case 'endpoint':
+      return endpoint(value)
+    case 'app':
+      return {app: value}
+    case 'base-url':
+      return {baseUrl: jsonString(value)}
+    case 'version':
+      return {version: jsonString(value)}
+    case 'started':
+      return /^\d+$/.test(value) ? {startedAt: Number(value) * 1000} : {}
+    case 'signal':
+      return {signals: [...record.signals, value]}
+    case 'end':
+      return end(value)
+    default:
+      return {}
+  }
+}
+
+function hostKey(record: JobRecord, value: string): Partial<JobRecord> {
+  const [, type, key] = /^([a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)$/.exec(value) ?? []
+  return type === undefined || key === undefined ? {} : {hostKeys: [...record.hostKeys, {type, key}]}
+}
+
+function endpoint(value: string): Partial<JobRecord> {
+  const [, path] = /^socket (\/.+)$/.exec(value) ?? []
+  if (path !== undefined) return {endpoint: {kind: 'socket', path}}
+  const [, host, port] = /^tcp (\S+) (\d{1,5})$/.exec(value) ?? []
+  return host === undefined ? {} : {endpoint: {kind: 'tcp', host, port: Number(port)}}
+}
+
+function end(value: string): Partial<JobRecord> {
+  const [, code, word, text] = /^(\d+) (\S+) ?(.*)$/.exec(value) ?? []
+  if (word === undefined) return {}
+  return {end: {code: Number(code), reason: word in END_REASONS ? (word as EndReason) : null, text: text ?? ''}}
+}
+
+/** The job copies these from Jupyter's JSON as they stand. */
+function jsonString(value: string): string | null {
+  try {
+    const parsed: unknown = JSON.parse(value)
+    return typeof parsed === 'string' ? parsed : null
+  } catch {
+    return null
+  }
+}
+
+/** How a job ended, as a sentence for people, and the one thing to do next where something is wrong. */
+export function endMessage(end: JobEnd): {text: string; hint?: string} {
+  const said = end.text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim()
+  if (end.reason === null) return {text: said || `exit status ${end.code}`, hint: 'Look into its log with `jnode logs`.'}
+  const hint = HINTS[end.reason]
+  return hint === null ? {text: END_REASONS[end.reason]} : {text: said || END_REASONS[end.reason], hint}
+}
+
+const HINTS: Record<EndReason, string | null> = {
+  finished: null,
+  deleted: null,
+  'no-jupyter': 'Say where it is with --module, --conda or --setup, or take another program with --app.',
+  'module-failed': 'Look up the name with `module avail` on the cluster; what it needs goes before it in another --module.',
+  'conda-failed': 'Look up the name with `conda env list` on the cluster; the module that brings conda goes into --module.',
+  'setup-failed': 'Try the line in a shell on the cluster; the log shows what it said.',
+  'dir-missing': 'Give a directory that the compute nodes see, with --dir.',
+  'jupyter-exited': 'The end of the log tells why; --mem helps where it was killed by signal 9.',
+  'no-space': 'The temporary disk of the node is full: take another node with --node, and tell the site.',
+  'session-removed': 'Start the session again.',
+}

@@ -1,0 +1,114 @@
+/**
+ * What our Jupyter configuration pins, so that the user's own settings can neither open the server nor break it.
+ * It stands in front of JUPYTER_CONFIG_PATH, which beats ~/.jupyter in Notebook 6 and in every Jupyter Server
+ * (the environment does not: `c.ServerApp.token = ''` in a file beats JUPYTER_TOKEN).
+ */
+
+/** The header by which our server is known before it is shown the token. */
+export const PROOF_HEADER = 'X-Jnode-Session'
+
+/** `$token`, `$proof`, `$private`, `$port` are the job script's variables: plain words that need no JSON escapes. */
+const pins = {
+  ip: '127.0.0.1',
+  port: '$port',
+  port_retries: 50,
+  base_url: '/',
+  token: '$token',
+  password: '',
+  password_required: false,
+  allow_password_change: false,
+  cookie_secret_file: '$private/runtime/cookie_secret',
+  cookie_options: {},
+  get_secure_cookie_kwargs: {},
+  certfile: '',
+  keyfile: '',
+  client_ca: '',
+  ssl_options: {},
+  allow_origin: '',
+  allow_origin_pat: '',
+  allow_credentials: false,
+  allow_remote_access: false,
+  local_hostnames: ['localhost'],
+  disable_check_xsrf: false,
+  trust_xheaders: false,
+  open_browser: false,
+  file_to_run: '',
+  custom_display_url: '',
+  websocket_url: '',
+  // Sent with every answer, also with those that need no token.
+  tornado_settings: {headers: {[PROOF_HEADER]: '$proof'}},
+}
+
+/** Where Jupyter Server 2 keeps what ServerApp had. */
+const identity = {token: '$token', cookie_options: {}, secure_cookie: null, get_secure_cookie_kwargs: {}}
+const password = {...identity, hashed_password: '', password_required: false, allow_password_change: false}
+
+export interface ServerPlace {
+  listen: 'socket' | 'loopback'
+  /** Start in the job's working directory whatever the user's settings say. */
+  pinDirectory: boolean
+}
+
+/**
+ * Shell that writes the configuration below "$private/config" for the programs `names` (`lab`, ...).
+ *
+ * The pins stand under several names: a class reads its own section first and then its parents', and JupyterLab
+ * and Notebook 7 move what they find under NotebookApp and under their own name to ServerApp, where it would win.
+ * There a setting that Jupyter Server does not know is fatal, so `sock` (from 1.9 on) is left out of LabApp's.
+ *
+ * Pins are JSON, because Jupyter refuses to start with broken JSON but starts without a broken Python file.
+ */
+export function configShell(names: readonly string[], {listen, pinDirectory}: ServerPlace): string {
+  const socket = listen === 'socket' ? {sock: '$private/sock', sock_mode: '0600'} : {sock: ''}
+  const server = {...socket, identity_provider_class: 'jupyter_server.auth.identity.PasswordIdentityProvider'}
+  // Jupyter makes "." absolute: the directory that the job has entered.
+  const place = pinDirectory ? {root_dir: '.', preferred_dir: '.'} : {}
+  const classic = pinDirectory ? {...socket, notebook_dir: '.'} : socket
+  return `pins='${members(pins)}'
+config='{
+"ServerApp": {'$pins',
+${members({...server, ...place})}},
+"NotebookApp": {'$pins',
+${members(classic)}},
+"LabApp": {'$pins'},
+"JupyterNotebookApp": {'$pins'},
+"ExtensionApp": {"open_browser": false},
+"IdentityProvider": {
+${members(identity)}},
+"PasswordIdentityProvider": {
+${members(password)}}
+}'
+python='${PYTHON_CONFIG}'
+for name in ${names.join(' ')}; do
+  printf '%s\\n' "$config" >"$private/config/jupyter_\${name}_config.json" &&
+    printf '%s\\n' "$python" >"$private/config/jupyter_\${name}_config.py" || finish no-space 1 "cannot write to $private"
+done`
+}
+
+/** The members of a JSON object, one on a line, for a single-quoted shell word. */
+function members(object: object): string {
+  return Object.entries(object)
+    .map(([key, value]) => `"${key}": ${JSON.stringify(value)}`)
+    .join(',\n')
+    .replaceAll('"$port"', '$port')
+    .replace(/\$(token|proof|private|port)/g, "'$&'")
+}
+
+const PYTHON_CONFIG = `import logging, signal
+
+# A shell leaves these ignored in what it starts with "&", and kernels would inherit that:
+# a running cell could not be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+class Quiet(logging.Filter):
+    """Drops a hundred warnings: our pins stand under old names, too."""
+
+    def filter(self, record):
+        text = str(record.msg)
+        return not ("has moved from" in text or "config is deprecated in 2.0" in text)
+
+
+for name in ("ServerApp", "LabApp", "JupyterNotebookApp", "NotebookApp"):
+    logging.getLogger(name).addFilter(Quiet())`

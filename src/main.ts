@@ -1,0 +1,41 @@
+/** The program: commands by name, and what happens before one is found. */
+import {Config, Errors, run} from '@oclif/core'
+import {asJnodeError, errorDocument, exitCodeOf} from './base-command.ts'
+import Connect from './commands/connect.ts'
+import Disconnect from './commands/disconnect.ts'
+import List from './commands/list.ts'
+import Logs from './commands/logs.ts'
+import Open from './commands/open.ts'
+import Start from './commands/start.ts'
+import Status from './commands/status.ts'
+import Stop from './commands/stop.ts'
+import Url from './commands/url.ts'
+import {errorText} from './ui/error-view.ts'
+
+export const COMMANDS = {
+  connect: Connect,
+  disconnect: Disconnect,
+  list: List,
+  logs: Logs,
+  open: Open,
+  start: Start,
+  status: Status,
+  stop: Stop,
+  url: Url,
+}
+
+export async function main(argv: string[]): Promise<void> {
+  try {
+    const config = await Config.load({root: new URL('..', import.meta.url).pathname, version: undefined as never})
+    await run(argv, config)
+  } catch (error) {
+    if (error instanceof Errors.ExitError) {
+      process.exitCode = error.oclif.exit ?? 0
+      return
+    }
+    const failure = asJnodeError(error)
+    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify(errorDocument(failure), null, 2)}\n`)
+    else process.stderr.write(`${errorText(failure, false)}\n`)
+    process.exitCode = exitCodeOf(failure)
+  }
+}

@@ -1,0 +1,172 @@
+/** The only builder of the real outside world: transports, files, keepers, browser. */
+import {randomBytes} from 'node:crypto'
+import {accessSync, constants} from 'node:fs'
+import {hostname} from 'node:os'
+import {delimiter, join} from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {clusterOfSession, resolveCluster, type ClusterTarget} from './config/cluster.ts'
+import {loadConfig, type Config} from './config/load.ts'
+import {checkSessionName, makeUpName} from './config/name.ts'
+import {userPaths} from './config/paths.ts'
+import {resolvePlace, resolveStart, resolveTunnel, type StartFlags, type StartOptions} from './config/start-options.ts'
+import {keeperDirectory} from './daemon/control.ts'
+import {JnodeError} from './errors.ts'
+import type {ClusterLink, ConnectOptions, Deps, NodeAddress} from './flows/deps.ts'
+import type {Tell} from './flows/events.ts'
+import type {Wanted} from './flows/find-session.ts'
+import {openStore} from './session/local-store.ts'
+import {localRemote} from './ssh/local.ts'
+import {noPrompter, type Prompter} from './ssh/prompt.ts'
+import type {Remote} from './ssh/remote.ts'
+import {systemClock} from './time.ts'
+
+export interface Outside {
+  env: NodeJS.ProcessEnv
+  tell: Tell
+  prompter: Prompter
+}
+
+type PlaceFlags = {cluster?: string; host?: string; jump?: string[]}
+type ConnectFlags = {port?: string; wait?: string; browser?: string; 'no-browser'?: boolean}
+
+export type Runtime = ReturnType<typeof makeRuntime>
+
+/** Nothing is opened, read or loaded before it is asked for. */
+export function makeRuntime({env, tell, prompter}: Outside) {
+  const {configFile, stateDir} = userPaths(env)
+  const config = once(() => loadConfig(configFile))
+  const hasLocalQsub = once(() => onPath('qsub', env))
+  const place = async (flags: PlaceFlags): Promise<ClusterTarget> => resolveCluster(resolvePlace(flags, env), await config(), hasLocalQsub())
+  const deps: Deps = {
+    connect: connector({env, tell, prompter, stateDir}),
+    store: openStore(stateDir),
+    keepers: keeperDirectory(stateDir),
+    clock: systemClock,
+    fetch,
+    randomHex: (length) => randomBytes(length).toString('hex'),
+    tell,
+  }
+  return {
+    deps,
+    stateDir,
+    prompter,
+    tell,
+    version: process.env['JNODE_VERSION'] ?? 'dev',
+    program: fileURLToPath(new URL('keeper.js', import.meta.url)),
+    async open(url: string, browser: string | null): Promise<void> {
+      const {openBrowser} = await import('./ui/browser.ts')
+      await openBrowser(url, browser)
+    },
+    /** Everything `start` needs to know, checked before anybody is asked anything. */
+    async resolveStart(name: string | null, flags: StartFlags): Promise<{name: string; options: StartOptions}> {
+      const checked = name === null ? null : checkSessionName(name)
+      const options = resolveStart(flags, {config: await config(), env, hasLocalQsub: hasLocalQsub(), cwd: process.cwd()})
+      return {name: checked ?? (await freeName(deps)), options}
+    },
+    resolveTunnel: (flags: ConnectFlags) => resolveTunnel(flags, env),
+    /** What a command needs to find the session that is meant. */
+    async wanted(name: string | null, flags: PlaceFlags): Promise<Wanted> {
+      const settings: Config = await config()
+      return {
+        name: name === null || /^\d+$/.test(name) ? name : checkSessionName(name),
+        cluster: isPlace(flags) ? await place(flags) : null,
+        clusterOf: (facts) => clusterOfSession(facts, settings),
+        defaultCluster: () => resolveCluster({}, settings, hasLocalQsub()),
+      }
+    },
+    /** The name of the cluster that the flags name; null when they name none. */
+    async namedCluster(flags: PlaceFlags): Promise<string | null> {
+      return isPlace(flags) ? (await place(flags)).name : null
+    },
+    /** The cluster named, or all that have sessions on this computer and the default one. */
+    async clustersToAsk(flags: PlaceFlags): Promise<ClusterTarget[]> {
+      if (isPlace(flags)) return [await place(flags)]
+      const settings = await config()
+      const {sessions} = await deps.store.list()
+      const clusters = new Map(sessions.map((facts) => [facts.cluster, clusterOfSession(facts, settings)]))
+      try {
+        const usual = resolveCluster({}, settings, hasLocalQsub())
+        clusters.set(usual.name, usual)
+      } catch (error) {
+        if (clusters.size === 0) throw error // no cluster at all: say how to name one
+      }
+      return [...clusters.values()]
+    },
+  }
+}
+
+function isPlace({cluster, host, jump}: PlaceFlags): boolean {
+  return cluster !== undefined || host !== undefined || jump !== undefined
+}
+
+async function freeName(deps: Deps): Promise<string> {
+  const {sessions} = await deps.store.list()
+  return makeUpName(new Set(sessions.map(({name}) => name)))
+}
+
+function once<T>(make: () => T): () => T {
+  let made: {value: T} | null = null
+  return () => (made ??= {value: make()}).value
+}
+
+function onPath(program: string, env: NodeJS.ProcessEnv): boolean {
+  return (env['PATH'] ?? '').split(delimiter).some((dir) => {
+    try {
+      accessSync(join(dir, program), constants.X_OK)
+      return dir !== ''
+    } catch {
+      return false
+    }
+  })
+}
+
+/** How this computer gets to clusters. ssh2 takes 100 ms to load, so it is loaded where a connection is made. */
+function connector({env, tell, prompter, stateDir}: Outside & {stateDir: string}) {
+  return async (cluster: ClusterTarget, {signal, silent = false}: ConnectOptions): Promise<ClusterLink> => {
+    const asker = silent ? noPrompter : prompter
+    const ssh = once(async () => {
+      const {sshDoor} = await import('./ssh/door.ts')
+      return sshDoor({env, prompter: asker, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
+    })
+    if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh()).nodeFromHere(node, nodeSignal))
+    const head = await (await ssh()).open(cluster.hops, signal)
+    return {
+      head,
+      toNode: async (node, nodeSignal) => firstThatWorks(node, async (name) => (await ssh()).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
+      close: () => head.close(),
+    }
+  }
+}
+
+function localLink(toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal) => Promise<Remote>): ClusterLink {
+  const head = localRemote()
+  return {
+    head,
+    async toNode(node, signal) {
+      // A head node may run jobs itself.
+      if (node.names.includes(hostname())) return localRemote()
+      return firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys}, signal))
+    },
+    close: () => head.close(),
+  }
+}
+
+/** A node's own name may mean nothing to the head node, while its full name or its address does. */
+async function firstThatWorks(node: NodeAddress, attempt: (name: string) => Promise<Remote>): Promise<Remote> {
+  let first: unknown = null
+  for (const name of node.names) {
+    try {
+      return await attempt(name)
+    } catch (error) {
+      first ??= error
+      if (!(error instanceof JnodeError) || error.code !== 'unreachable') break
+    }
+  }
+  if (first instanceof JnodeError && (first.code === 'unreachable' || first.code === 'login-failed')) {
+    throw new JnodeError('no-route', `No way to the compute node: ${first.message}`, {
+      cause: first,
+      hint: `Ask the cluster's support whether you may log in from the head node to ${node.names[0]} by SSH with your own key.`,
+    })
+  }
+  throw first
+}

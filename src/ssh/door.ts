@@ -1,0 +1,72 @@
+/** Opening hops with this user's configuration, known hosts and keys: what the transport needs, put together. */
+import {makeAuth, emptySecrets} from './auth.ts'
+import {resolveHops, type Hop} from './host-config.ts'
+import {checkHostKey, hostKeyAlgorithms} from './known-hosts.ts'
+import type {Prompter} from './prompt.ts'
+import {keyTools, openSsh, type DoorKeeper, type SshRemote} from './transport.ts'
+import type {Target} from '../target.ts'
+
+export interface DoorOptions {
+  env: NodeJS.ProcessEnv
+  prompter: Prompter
+  /** Text of a server that the user should see while logging in. */
+  tell(text: string): void
+  /** A known_hosts file of the cluster, read before the user's own; null for none. */
+  knownHosts: string | null
+  /** Our own known_hosts file for the cluster's compute nodes. */
+  nodesFile: string
+}
+
+/** A compute node and, where its job could read them, the keys its sshd must show. */
+export interface Node {
+  name: string
+  hostKeys: string[]
+}
+
+export interface Door {
+  open(targets: readonly Target[], signal?: AbortSignal): Promise<SshRemote>
+  nodeThrough(head: SshRemote, node: Node, signal?: AbortSignal): Promise<SshRemote>
+  nodeFromHere(node: Node, signal?: AbortSignal): Promise<SshRemote>
+}
+
+export function sshDoor({env, prompter, tell, knownHosts, nodesFile}: DoorOptions): Door {
+  const secrets = emptySecrets()
+  const keeper = (nodeKeys: string[] | null): DoorKeeper => {
+    const acceptNewFile = nodeKeys === null ? {} : {acceptNewFile: nodesFile}
+    const pinned = nodeKeys === null || nodeKeys.length === 0 ? {} : {pinned: nodeKeys}
+    return {
+      acceptHostKey: (hop, key, signal) => checkHostKey({hop, key, prompter, ...pinned, ...acceptNewFile, ...(signal ? {signal} : {})}),
+      hostKeyAlgorithms: (hop) => preferPinned(hostKeyAlgorithms(hop, nodeKeys === null ? undefined : nodesFile), nodeKeys ?? []),
+      logIn: (hop, signal) => makeAuth(hop, {tools: keyTools, prompter, secrets, tell, ...(signal ? {signal} : {})}),
+    }
+  }
+  const withKnownHosts = (hop: Hop): Hop => (knownHosts === null ? hop : {...hop, userKnownHostsFiles: [knownHosts, ...hop.userKnownHostsFiles]})
+  return {
+    async open(targets, signal) {
+      const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
+      return openSsh(hops.map(withKnownHosts), keeper(null), signal)
+    },
+    nodeThrough(head, node, signal) {
+      const hop = nodeLike(head.hop, node.name)
+      // A cluster's hosts share one account database, so the head's password is the node's; its key is checked first.
+      const password = secrets.passwords.get(head.hop.label)
+      if (password !== undefined && node.hostKeys.length > 0) secrets.passwords.set(hop.label, password)
+      return head.next(hop, keeper(node.hostKeys), signal)
+    },
+    async nodeFromHere(node, signal) {
+      const [hop] = (await resolveHops([{user: null, host: node.name, port: null}], {env, ...(signal ? {signal} : {})})).slice(-1)
+      return openSsh([withKnownHosts(hop!)], keeper(node.hostKeys), signal)
+    },
+  }
+}
+
+/** The user's keys and account on the head node serve on its nodes too. */
+function nodeLike(head: Hop, name: string): Hop {
+  return {...head, alias: name, host: name, port: 22, label: `${head.user}@${name}`, hostKeyAlias: null, proxyCommand: null, sshCommand: `${head.sshCommand} ssh ${name}`}
+}
+
+/** A server shows the key of the type it is asked for first; so the types that are pinned come first. */
+function preferPinned(algorithms: string[], keys: string[]): string[] {
+  const types = new Set(keys.map((key) => key.split(' ')[0]!).flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type])))
+  return [...algorithms.filter((name) => types.has(name)), ...algorithms.filter((name) => !types.has(name))]
+}

@@ -1,0 +1,258 @@
+/** The job script with the machine's own Jupyter, as an ordinary user. Skipped where there is none. */
+import {readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs'
+import {request, type IncomingHttpHeaders} from 'node:http'
+import {connect} from 'node:net'
+import {join} from 'node:path'
+import {afterEach, describe, expect, it} from 'vitest'
+import WebSocket from 'ws'
+import {jupyterApi, landingPage} from '../../../src/jupyter/api.ts'
+import {readLog} from '../../../src/jupyter/log.ts'
+import type {JobRecord} from '../../../src/jupyter/record.ts'
+import {machineJupyters, PROOF, runJob, TOKEN, type Run, type RunOptions} from './job-run.ts'
+
+const apps = machineJupyters()
+const AUTHORIZED = {authorization: `token ${TOKEN}`}
+
+let run: Run
+let sockets: WebSocket[] = []
+afterEach(async () => {
+  for (const socket of sockets) socket.terminate()
+  sockets = []
+  if (run.record()?.end === null) run.signal('SIGTERM') // so that kernels end, too
+  await run.ended
+  await run.remove()
+})
+
+async function ready(options: RunOptions): Promise<JobRecord> {
+  run = runJob({ordinaryUser: true, ...options})
+  return run.until((record) => record.listening)
+}
+
+function socketPath(record: JobRecord): string {
+  if (record.endpoint?.kind !== 'socket') throw new Error('no socket')
+  return record.endpoint.path
+}
+
+interface Reply {
+  status: number
+  headers: IncomingHttpHeaders
+  body: string
+}
+
+function ask(record: JobRecord, path: string, {method = 'GET', headers = {}, body}: {method?: string; headers?: Record<string, string>; body?: string} = {}): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const asked = request({socketPath: socketPath(record), path, method, headers: {host: 'localhost', ...headers}}, (response) => {
+      let text = ''
+      response.on('data', (chunk) => (text += chunk))
+      response.on('end', () => resolve({status: response.statusCode!, headers: response.headers, body: text}))
+    })
+    asked.on('error', reject)
+    asked.end(body)
+  })
+}
+
+/** All that a user may set to open the server, in every file and section that a Jupyter reads. */
+const OPEN = `
+c = get_config()
+for section in ("ServerApp", "NotebookApp", "LabApp", "JupyterNotebookApp", "IdentityProvider", "PasswordIdentityProvider"):
+    c[section].token = ""
+for section in ("ServerApp", "NotebookApp", "LabApp", "JupyterNotebookApp"):
+    s = c[section]
+    s.ip = "0.0.0.0"
+    s.password = ""
+    s.password_required = False
+    s.allow_origin = "*"
+    s.allow_origin_pat = ".*"
+    s.allow_credentials = True
+    s.allow_remote_access = True
+    s.disable_check_xsrf = True
+    s.local_hostnames = ["evil.example"]
+    s.trust_xheaders = True
+    s.sock_mode = "0777"
+    s.tornado_settings = {"headers": {"Access-Control-Allow-Origin": "*", "Content-Security-Policy": ""}}
+c.ServerApp.allow_unauthenticated_access = True
+c.PasswordIdentityProvider.hashed_password = ""
+`
+
+/** All that may keep our server from starting, or from being reached. */
+const BROKEN = `
+c = get_config()
+for section in ("ServerApp", "NotebookApp", "LabApp", "JupyterNotebookApp"):
+    s = c[section]
+    s.ip = "192.0.2.1"
+    s.port = 1
+    s.port_retries = 0
+    s.base_url = "/else/where"
+    s.password = "argon2:$argon2id$v=19$m=10240,t=10,p=8$AAAA$BBBB"
+    s.password_required = True
+    s.certfile = "/no/cert.pem"
+    s.keyfile = "/no/key.pem"
+    s.client_ca = "/no/ca.pem"
+    s.open_browser = True
+    s.browser = "/bin/false"
+    s.custom_display_url = "https://hub.example/"
+    s.websocket_url = "wss://hub.example/"
+    s.cookie_options = {"secure": True}
+    s.cookie_secret_file = "/no/secret"
+    s.token = "mine"
+    s.file_to_run = "x.ipynb"
+c.ServerApp.sock = "/no/sock"
+c.NotebookApp.sock = "/no/sock"
+c.ServerApp.allow_unauthenticated_access = False
+c.PasswordIdentityProvider.hashed_password = "argon2:x"
+c.PasswordIdentityProvider.password_required = True
+c.IdentityProvider.token = "mine"
+`
+
+const everywhere = (text: string) => Object.fromEntries(['jupyter', 'jupyter_server', 'jupyter_notebook', 'jupyter_lab'].map((name) => [`.jupyter/${name}_config.py`, text]))
+
+describe.skipIf(apps.length === 0)(`real Jupyter${apps.length === 0 ? ' (skipped: no jupyter-server, -notebook or -lab on PATH)' : ''}`, () => {
+  describe.each(apps)('%s', (app) => {
+    it.each([
+      ['nothing of their own', {}],
+      ['settings that open everything', everywhere(OPEN)],
+      ['settings that break everything', everywhere(BROKEN)],
+      ['a broken configuration file', everywhere('this is no Python (')],
+    ])('is private and answers, for a user with %s', async (_, files) => {
+      const record = await ready({spec: {app}, files})
+      const path = socketPath(record)
+      expect(statSync(path).mode & 0o777).toBe(0o600)
+      expect(statSync(join(path, '..')).mode & 0o777).toBe(0o700)
+
+      const anyone = await ask(record, '/api')
+      expect(anyone.headers['x-jnode-session']).toBe(PROOF)
+      expect(anyone.headers['x-content-type-options']).toBe('nosniff')
+      expect(anyone.headers['content-security-policy']).toContain("frame-ancestors 'self'")
+      expect((await ask(record, '/api/status')).status).toBe(403)
+      expect((await ask(record, '/api/status', {headers: {authorization: 'token mine'}})).status).toBe(403)
+      const status = await ask(record, '/api/status', {headers: AUTHORIZED})
+      expect(status.status).toBe(200)
+      expect(status.headers['access-control-allow-origin'] ?? '').not.toBe('*')
+      expect((await ask(record, '/api/status', {headers: {...AUTHORIZED, host: 'evil.example'}})).status).toBe(403)
+      expect((await ask(record, '/api/kernels', {method: 'POST', body: '{}'})).status).toBe(403)
+
+      // Nothing of it shows: not on the network, not in a process list, not in the log or the record.
+      const [server] = run.processes().filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(`jupyter-${app}`))
+      expect(tcpListeners(server!)).toBe(0)
+      for (const pid of run.processes()) {
+        expect(readFileSync(`/proc/${pid}/cmdline`, 'latin1')).not.toContain(TOKEN)
+        expect(readFileSync(`/proc/${pid}/environ`, 'latin1')).not.toContain(TOKEN)
+      }
+      expect(run.log()).not.toContain(TOKEN)
+      expect(readFileSync(join(run.session, 'record'), 'utf8')).not.toContain(TOKEN)
+      expect(readLog(run.log())).toMatchObject({state: 'ready', server: {endpoint: {kind: 'socket', path}, token: null}})
+    })
+
+    it('ends cleanly with its kernels when Grid Engine announces the kill', async () => {
+      const record = await ready({spec: {app}})
+      expect((await ask(record, '/api/kernels', {method: 'POST', headers: AUTHORIZED, body: '{}'})).status).toBe(201)
+      run.signal('SIGUSR1')
+      await run.until(({signals}) => signals.includes('USR1'))
+      expect((await ask(record, '/api/status', {headers: AUTHORIZED})).status).toBe(200)
+      run.signal('SIGUSR2')
+      expect(await run.ended).toBe(0)
+      expect(run.record()?.end).toMatchObject({code: 0, reason: 'deleted'})
+      expect(readdirSync(run.tmp)).toEqual([])
+      expect(run.processes()).toEqual([])
+      expect(readLog(run.log())).toMatchObject({state: 'stopped', reason: 'signal'})
+    })
+
+    it('lets a running cell be interrupted, and shows its output', async () => {
+      const record = await ready({spec: {app}})
+      const kernel = JSON.parse((await ask(record, '/api/kernels', {method: 'POST', headers: AUTHORIZED, body: '{}'})).body) as {id: string}
+      const messages = execute(record, kernel.id, "import os, time; print('slots', os.environ['NSLOTS'], flush=True); time.sleep(60)")
+      const seen: string[] = []
+      for await (const {type, content} of messages) {
+        seen.push(type)
+        if (type === 'stream') {
+          expect(content['text']).toContain('slots 2')
+          expect((await ask(record, `/api/kernels/${kernel.id}/interrupt`, {method: 'POST', headers: AUTHORIZED})).status).toBe(204)
+        }
+        if (type === 'error') {
+          expect(content['ename']).toBe('KeyboardInterrupt')
+          break
+        }
+      }
+      expect(seen).toContain('stream')
+    })
+
+    it('gives kernels of any language their interrupts back', async () => {
+      const kernelJson = {argv: ['sh', '-c', 'grep SigIgn /proc/$$/status >"$HOME/ignored"; sleep 1'], display_name: 'probe', language: 'x'}
+      const record = await ready({spec: {app}, files: {'.local/share/jupyter/kernels/probe/kernel.json': JSON.stringify(kernelJson)}})
+      await ask(record, '/api/kernels', {method: 'POST', headers: AUTHORIZED, body: '{"name": "probe"}'})
+      await expect.poll(() => readdirSync(run.home)).toContain('ignored')
+      const ignored = BigInt(`0x${/SigIgn:\s*(\w+)/.exec(readFileSync(join(run.home, 'ignored'), 'utf8'))![1]}`)
+      const [SIGINT, SIGQUIT] = [1n << 1n, 1n << 2n]
+      expect(ignored & (SIGINT | SIGQUIT)).toBe(0n)
+    })
+
+    it('listens on loopback where that is asked for, and speaks with the REST client', async () => {
+      const record = await ready({spec: {app, listen: 'loopback', dir: '~/work'}, files: {...everywhere(BROKEN), 'work/x.txt': 'x'}})
+      expect(record.endpoint).toMatchObject({kind: 'tcp', host: '127.0.0.1'})
+      const port = record.endpoint?.kind === 'tcp' ? record.endpoint.port : 0
+      expect(port).toBeGreaterThanOrEqual(20_000)
+      const options = {baseUrl: `http://127.0.0.1:${port}/`, token: TOKEN, fetch}
+      // The proof of this run is not derived from its token, so the client must call the server foreign...
+      expect(await jupyterApi(options).identify()).toMatchObject({kind: 'foreign', why: expect.stringContaining('proof')})
+      // ...and the calls that need the token still answer.
+      const api = jupyterApi(options)
+      expect(await api.status()).toMatchObject({kernels: 0, connections: 0})
+      expect(await api.kernels()).toEqual([])
+      await expect(jupyterApi({...options, token: 'wrong'}).status()).rejects.toMatchObject({code: 'unexpected', message: expect.stringContaining('refuses')})
+      const contents = await (await fetch(`${options.baseUrl}api/contents`, {headers: AUTHORIZED})).json() as {content: {name: string}[]}
+      expect(contents.content.map(({name}) => name)).toEqual(['x.txt'])
+      const page = await landingPage(app, options)
+      expect((await fetch(new URL(page, options.baseUrl), {headers: AUTHORIZED})).status).toBe(200)
+      await api.shutdown()
+      expect(await run.ended).toBe(0)
+      expect(run.record()?.end).toMatchObject({reason: 'finished'})
+      expect(await api.identify()).toMatchObject({kind: 'not-answering'})
+    })
+  })
+})
+
+/** Sockets of a process that listen on TCP: those of /proc/PID/fd that stand in /proc/net/tcp with state 0A. */
+function tcpListeners(pid: number): number {
+  const inodes = new Set(['tcp', 'tcp6'].flatMap((kind) => listenersIn(readFileSync(`/proc/${pid}/net/${kind}`, 'utf8'))))
+  return readdirSync(`/proc/${pid}/fd`).filter((fd) => inodes.has(inodeOf(pid, fd))).length
+}
+
+function listenersIn(table: string): string[] {
+  return table.split('\n').slice(1).map((line) => line.trim().split(/\s+/)).filter((fields) => fields[3] === '0A').map((fields) => fields[9]!)
+}
+
+function inodeOf(pid: number, fd: string): string {
+  try {
+    return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+interface Message {
+  type: string
+  content: Record<string, unknown>
+}
+
+/** What a kernel says to a piece of code, over the websocket. */
+async function* execute(record: JobRecord, kernel: string, code: string): AsyncGenerator<Message> {
+  const socket = new WebSocket(`ws://localhost/api/kernels/${kernel}/channels?session_id=test`, {headers: AUTHORIZED, createConnection: () => connect(socketPath(record))})
+  sockets.push(socket)
+  const queue: Message[] = []
+  let wake = () => {}
+  socket.on('message', (data) => {
+    const {header, content} = JSON.parse(String(data)) as {header: {msg_type: string}; content: Record<string, unknown>}
+    queue.push({type: header.msg_type, content})
+    wake()
+  })
+  socket.on('close', () => wake())
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject))
+  const header = {msg_id: 'm1', username: 'test', session: 'test', date: new Date().toISOString(), msg_type: 'execute_request', version: '5.3'}
+  socket.send(JSON.stringify({header, parent_header: {}, metadata: {}, channel: 'shell', buffers: [], content: {code, silent: false, store_history: false, user_expressions: {}, allow_stdin: false, stop_on_error: true}}))
+  for (;;) {
+    const next = queue.shift()
+    if (next) yield next
+    else if (socket.readyState !== WebSocket.OPEN) return
+    else await new Promise<void>((resolve) => (wake = resolve))
+  }
+}
