@@ -36,9 +36,13 @@ say(reason === null ? "Its jobs run this machine's own Jupyter." : `Its jobs run
 say(`\n$ jnode start --cores 2 --mem 1G --time 1h --no-browser`)
 
 // The terminal sends Ctrl-C to jnode too, whose answer to it is what the demo shows; a plain kill comes only here.
-process.on('SIGINT', () => {})
-process.on('SIGTERM', () => jnode.kill('SIGTERM'))
-process.on('SIGHUP', () => jnode.kill('SIGHUP'))
+let asked = 0
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    if (++asked > 1) jnode.kill('SIGKILL')
+    else if (name !== 'SIGINT') jnode.kill(name)
+  })
+}
 const program = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 const jnode = spawn(process.execPath, [program, 'start', '--cores', '2', '--mem', '1G', '--time', '1h', '--no-browser'], {
   stdio: 'inherit',
@@ -46,7 +50,7 @@ const jnode = spawn(process.execPath, [program, 'start', '--cores', '2', '--mem'
 })
 const code = await new Promise<number>((resolve) => {
   jnode.once('error', () => resolve(1))
-  jnode.once('exit', (status) => resolve(status ?? 1))
+  jnode.once('exit', (status) => resolve(status ?? 130))
 })
 await cluster.close()
 say('The mock cluster and its jobs are gone.')
