@@ -73,7 +73,6 @@ export function exitCodeOf(error: unknown): number {
 export function asJnodeError(error: unknown): unknown {
   if (error instanceof JnodeError) return error
   if (!(error instanceof Errors.CLIError)) return error
-  // eslint-disable-next-line no-control-regex
   const message = error.message.replaceAll(/\u001B\[[0-9;]*m/g, '').replace(/\nSee more help with --help$/, '')
   return new JnodeError('usage', message.split('\n')[0]!, {hint: 'See more with --help.', cause: error})
 }

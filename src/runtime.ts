@@ -87,8 +87,8 @@ export function makeRuntime({env, tell, prompter}: Outside) {
       try {
         const usual = resolveCluster({}, settings, hasLocalQsub())
         clusters.set(usual.name, usual)
-      } catch (error) {
-        if (clusters.size === 0) throw error // no cluster at all: say how to name one
+      } catch {
+        // no usual cluster: what this computer knows is all there is to ask for
       }
       return [...clusters.values()]
     },
@@ -129,7 +129,8 @@ function connector({env, tell, prompter, stateDir}: Outside & {stateDir: string}
       return sshDoor({env, prompter: asker, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
     })
     if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh()).nodeFromHere(node, nodeSignal))
-    const head = await (await ssh()).open(cluster.hops, signal)
+    const head = traced(await (await ssh()).open(cluster.hops, signal), tell)
+    tell({kind: 'trace', text: `logged in to ${head.label}`})
     return {
       head,
       toNode: async (node, nodeSignal) => firstThatWorks(node, async (name) => (await ssh()).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
@@ -148,6 +149,20 @@ function localLink(toNode: (node: {name: string; hostKeys: string[]}, signal?: A
       return firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys}, signal))
     },
     close: () => head.close(),
+  }
+}
+
+/** Tells for `-v` what each round trip costs; never what was in it. */
+function traced<T extends Remote>(remote: T, tell: Tell): T {
+  return {
+    ...remote,
+    async run(scripts, options) {
+      const from = performance.now()
+      const results = await remote.run(scripts, options)
+      const asked = scripts.map((script) => /\b(qsub|qstat|qdel|qacct|qconf|qalter)\b/.exec(script)?.[1] ?? 'files')
+      tell({kind: 'trace', text: `${remote.label}: ${asked.join(', ')} in ${Math.round(performance.now() - from)} ms`})
+      return results
+    },
   }
 }
 

@@ -31,9 +31,21 @@ export async function findSession(wanted: Wanted, deps: Deps, signal: AbortSigna
   if (here.length > 1) throw notClear(here.map((facts) => `${facts.name} (${facts.cluster})`))
   const only = here[0]
   if (only) return {name: only.name, cluster: wanted.cluster ?? wanted.clusterOf(only)}
-  const cluster = wanted.cluster ?? wanted.defaultCluster()
+  const cluster = wanted.cluster ?? defaultCluster(wanted)
   if (name !== null && !/^\d+$/.test(name)) return {name, cluster} // the flow itself will say if it is not there
   return findOnCluster(name, cluster, {deps, signal})
+}
+
+function defaultCluster({name, defaultCluster}: Wanted): ClusterTarget {
+  try {
+    return defaultCluster()
+  } catch (error) {
+    if (!(error instanceof JnodeError)) throw error
+    throw new JnodeError('no-session', name === null ? 'No session is known on this computer' : `No session "${name}" is known on this computer`, {
+      hint: 'Start one with `jnode start`. One that another computer started is found with --host or --cluster.',
+      cause: error,
+    })
+  }
 }
 
 async function findOnCluster(name: string | null, cluster: ClusterTarget, {deps, signal}: {deps: Deps; signal: AbortSignal}): Promise<Found> {

@@ -19,6 +19,8 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
   tell({kind: 'step', id: 'jupyter', title: `Start Jupyter on ${node}`})
   const within = timeLimit(signal, JUPYTER_WITHIN_MS, `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`)
   const way = await reachServer({facts, link, watch, tunnel, signal: within}, deps)
+  // Only the job knows which program `auto` has become.
+  facts.app = watch.view.record?.app ?? facts.app
   facts.page = await landingPage(facts.app, {baseUrl: `http://127.0.0.1:${tunnel.port}/`, token: facts.token, fetch: deps.fetch})
   tell({kind: 'done', text: `Jupyter answers (route ${way.route})`})
   return way

@@ -52,17 +52,23 @@ const CIPHERS = {
 
 /** Logs in hop by hop and answers with the last one; closes what it opened when a hop fails. */
 export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: AbortSignal): Promise<SshRemote> {
-  let remote: SshRemote | null = null
+  const chain: SshRemote[] = []
+  // The innermost first: each says goodbye through those around it.
+  const close = async () => {
+    for (const remote of [...chain].reverse()) await remote.close()
+  }
   try {
     for (const hop of hops) {
-      remote = remote ? await remote.next(hop, door, signal) : await logInTo(hop, {door, depth: 0, sock: await dial(hop, signal), signal})
+      const before = chain.at(-1)
+      chain.push(before ? await before.next(hop, door, signal) : await logInTo(hop, {door, depth: 0, sock: await dial(hop, signal), signal}))
     }
   } catch (error) {
-    await remote?.close()
+    await close()
     throw error
   }
-  if (!remote) throw new JnodeError('unexpected', 'No host to connect to')
-  return remote
+  const last = chain.at(-1)
+  if (!last) throw new JnodeError('unexpected', 'No host to connect to')
+  return {...last, close}
 }
 
 async function dial(hop: Hop, signal?: AbortSignal): Promise<Socket> {

@@ -1,6 +1,6 @@
 /** From what flows tell to what a person sees on stderr: drawn steps in a terminal, plain lines elsewhere, or nothing. */
 import type {FlowEvent, Tell} from '../flows/events.ts'
-import type {DrawnStep} from './progress.ts'
+import type * as Progress from './progress.ts'
 
 export type Loudness = 'quiet' | 'normal' | 'verbose'
 
@@ -31,9 +31,11 @@ function quietReporter(stderr: NodeJS.WriteStream): Reporter {
 }
 
 function plainReporter(stderr: NodeJS.WriteStream, loudness: Loudness): Reporter {
+  const began = performance.now()
   let last = ''
   const line = (text: string) => {
-    if (text !== last) stderr.write(`${text}\n`)
+    const when = loudness === 'verbose' ? `${((performance.now() - began) / 1000).toFixed(2).padStart(6)} s  ` : ''
+    if (text !== last) stderr.write(`${when}${text}\n`)
     last = text
   }
   return {
@@ -58,8 +60,8 @@ function plainReporter(stderr: NodeJS.WriteStream, loudness: Loudness): Reporter
   }
 }
 
-function drawingReporter(stderr: NodeJS.WriteStream, {drawStep, yellow}: typeof import('./progress.ts')): Reporter {
-  let step: {title: string; drawn: DrawnStep} | null = null
+function drawingReporter(stderr: NodeJS.WriteStream, {drawStep, yellow}: typeof Progress): Reporter {
+  let step: {title: string; drawn: Progress.DrawnStep} | null = null
   // Drawing ends asynchronously, telling does not wait: a queue keeps the order.
   let queue = Promise.resolve()
   const then = (work: () => Promise<void> | void) => {
