@@ -1,7 +1,6 @@
 /** What all commands share: Ctrl-C as an abort, one place for errors and exit codes, progress on stderr. */
 import {Command, Errors, Flags} from '@oclif/core'
 import {EXIT_CODES, JnodeError, messageOf} from './errors.ts'
-import type {Deps} from './flows/deps.ts'
 import {makeRuntime, type Runtime} from './runtime.ts'
 import {choosePrompter} from './ssh/prompt.ts'
 import {errorText} from './ui/error-view.ts'
@@ -27,9 +26,10 @@ export abstract class BaseCommand extends Command {
   override async init(): Promise<void> {
     await super.init()
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(name, () => {
+      // `on` and not `once`: libraries that restore the cursor end the process when they find nobody else listening.
+      process.on(name, () => {
+        if (this.signal.aborted) endAtOnce(name)
         this.interrupt.abort(new JnodeError('interrupted', 'Interrupted'))
-        // What is left is Node's own handling: the next signal of the kind ends the process.
       })
     }
   }
@@ -60,6 +60,12 @@ export abstract class BaseCommand extends Command {
   }
 }
 
+/** As without us: the process dies of the signal, and its parent can see that. */
+function endAtOnce(name: NodeJS.Signals): void {
+  process.removeAllListeners(name)
+  process.kill(process.pid, name)
+}
+
 export function errorDocument(error: unknown): object {
   const {code, message, hint} = error instanceof JnodeError ? error : {code: 'unexpected', message: messageOf(error), hint: null}
   return {error: {code, message, hint}}
@@ -76,5 +82,3 @@ export function asJnodeError(error: unknown): unknown {
   const message = error.message.replaceAll(/\u001B\[[0-9;]*m/g, '').replace(/\nSee more help with --help$/, '')
   return new JnodeError('usage', message.split('\n')[0]!, {hint: 'See more with --help.', cause: error})
 }
-
-export type {Deps}

@@ -123,11 +123,11 @@ function coalesceWrites(socket: Socket): void {
 }
 
 function unreachable(hop: Hop, cause: unknown, via?: string): JnodeError {
-  const code = (cause as NodeJS.ErrnoException).code
+  const code = (cause as NodeJS.ErrnoException).code ?? codeOf(messageOf(cause))
   const where = `${hop.alias}${hop.alias === hop.host ? '' : ` (${hop.host})`}`
   const from = via ? ` from ${via}` : ''
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
-    return new JnodeError('unreachable', `No host is called ${where}`, {cause, hint: 'Check the name, your network, and whether you need the VPN.'})
+    return new JnodeError('unreachable', `No host is called ${where}${via ? ` on ${via}` : ''}`, {cause, hint: 'Check the name, your network, and whether you need the VPN.'})
   }
   if (code === 'ECONNREFUSED') {
     return new JnodeError('unreachable', `${where} refused the connection on port ${hop.port}${from}`, {cause, hint: 'Check the host and port; its SSH server may be down.'})
@@ -136,6 +136,13 @@ function unreachable(hop: Hop, cause: unknown, via?: string): JnodeError {
     cause,
     hint: via ? `Ask whether ${via} may connect to ${hop.alias}.` : 'Check your network, and whether you need the VPN.',
   })
+}
+
+/** A hop's sshd tells in words why it could not connect onwards. */
+function codeOf(said: string): string | undefined {
+  if (/connection refused/i.test(said)) return 'ECONNREFUSED'
+  if (/name or service not known|temporary failure in name resolution|could not resolve|unknown host/i.test(said)) return 'ENOTFOUND'
+  return undefined
 }
 
 interface Login {
