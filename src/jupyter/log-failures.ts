@@ -36,7 +36,7 @@ const SENTENCES: [FailureReason, RegExp][] = [
   ['conda-env-missing', /^EnvironmentNameNotFound: Could not find conda environment: (\S+)/],
   ['subcommand-missing', /^Jupyter command `jupyter-(\S+)` not found/],
   ['subcommand-missing', /^Error executing Jupyter command '([^']+)'/],
-  ['command-missing', /(?:^|[\s/])(jupyter[\w-]*): (?:command )?not found$/i],
+  ['command-missing', /(?:^|[\s/])(jupyter[\w-]*): (?:command )?not found\.?$/i],
   ['command-missing', /command not found: (jupyter\S*)$/],
   ['command-missing', /Unknown command:? (jupyter\S*)/],
   ['root', /Running as root is not recommended/],

@@ -140,7 +140,7 @@ function endpoint(value: string): Partial<JobRecord> {
 function end(value: string): Partial<JobRecord> {
   const [, code, word, text] = /^(\d+) (\S+) ?(.*)$/.exec(value) ?? []
   if (word === undefined) return {}
-  return {end: {code: Number(code), reason: word in END_REASONS ? (word as EndReason) : null, text: text ?? ''}}
+  return {end: {code: Number(code), reason: Object.hasOwn(END_REASONS, word) ? (word as EndReason) : null, text: text ?? ''}}
 }
 
 /** The job copies these from Jupyter's JSON as they stand. */

@@ -54,7 +54,6 @@ export interface ServerPlace {
  *
  * The pins stand under several names: a class reads its own section first and then its parents', and JupyterLab
  * and Notebook 7 move what they find under NotebookApp and under their own name to ServerApp, where it would win.
- * There a setting that Jupyter Server does not know is fatal, so `sock` (from 1.9 on) is left out of LabApp's.
  *
  * Pins are JSON, because Jupyter refuses to start with broken JSON but starts without a broken Python file.
  */
@@ -63,13 +62,12 @@ export function configShell(names: readonly string[], {listen, pinDirectory}: Se
   const server = {...socket, identity_provider_class: 'jupyter_server.auth.identity.PasswordIdentityProvider'}
   // Jupyter makes "." absolute: the directory that the job has entered.
   const place = pinDirectory ? {root_dir: '.', preferred_dir: '.'} : {}
-  const classic = pinDirectory ? {...socket, notebook_dir: '.'} : socket
+  const classic = pinDirectory ? `'$pins',\n${members({notebook_dir: '.'})}` : "'$pins'"
   return `pins='${members(pins)}'
 config='{
 "ServerApp": {'$pins',
 ${members({...server, ...place})}},
-"NotebookApp": {'$pins',
-${members(classic)}},
+"NotebookApp": {${classic}},
 "LabApp": {'$pins'},
 "JupyterNotebookApp": {'$pins'},
 "ExtensionApp": {"open_browser": false},
@@ -78,7 +76,7 @@ ${members(identity)}},
 "PasswordIdentityProvider": {
 ${members(password)}}
 }'
-python='${PYTHON_CONFIG}'
+python='${pythonConfig(members(socket).replaceAll('\n', ' '))}'
 for name in ${names.join(' ')}; do
   printf '%s\\n' "$config" >"$private/config/jupyter_\${name}_config.json" &&
     printf '%s\\n' "$python" >"$private/config/jupyter_\${name}_config.py" || finish no-space 1 "cannot write to $private"
@@ -94,12 +92,21 @@ function members(object: object): string {
     .replace(/\$(token|proof|private|port)/g, "'$&'")
 }
 
-const PYTHON_CONFIG = `import logging, signal
+/** What JSON cannot say. `socket`: the members that place the socket, which read alike in Python. */
+function pythonConfig(socket: string): string {
+  return `import logging, signal, sys
 
 # A shell leaves these ignored in what it starts with "&", and kernels would inherit that:
 # a running cell could not be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+# Where a setting under an old name is moved to a Jupyter Server that does not know it, that is fatal;
+# and before 1.9 it knew no sockets.
+serverapp = sys.modules.get("jupyter_server.serverapp")
+if serverapp is None or hasattr(serverapp.ServerApp, "sock"):
+    for name in ("NotebookApp", "LabApp", "JupyterNotebookApp"):
+        get_config()[name].update({${socket}})
 
 
 class Quiet(logging.Filter):
@@ -112,3 +119,4 @@ class Quiet(logging.Filter):
 
 for name in ("ServerApp", "LabApp", "JupyterNotebookApp", "NotebookApp"):
     logging.getLogger(name).addFilter(Quiet())`
+}

@@ -297,6 +297,11 @@ describe('the text', () => {
     expect(jobScript({...spec, setup: ['one\r\ntwo\r\n']})).not.toContain('\r')
   })
 
+  it('is as it was reviewed', async () => {
+    const text = jobScript({...spec, app: 'auto', dir: '~/my work', modules: ['anaconda/2024'], conda: 'science', setup: ['export A=1', '. venv/bin/activate']})
+    await expect(text).toMatchFileSnapshot('../../fixtures/job-scripts/full.sh')
+  })
+
   it("works in a home directory with the worst name, and with text that looks like the script's own marks", async () => {
     start({home: makeHome(`o'br "ien" $(touch pwned) \`x\` \n#$ -q evil *`), spec: {setup: ['echo one\nEND_OF_START\n: END_OF_START_'.replace('\nEND_OF_START\n', '\n: END_OF_START\n'), "A='\nEND_OF_START\n'"]}})
     await run.until((record) => record.listening)

@@ -1,0 +1,83 @@
+import {describe, expect, it} from 'vitest'
+import {END_REASONS, endMessage, parseRecord, recordReader, type EndReason} from '../../../src/jupyter/record.ts'
+
+const START = `
+jnode-record 1
+job 4711
+node node1
+name node1.cluster
+slots 8
+tmpdir /tmp/4711.1.all.q
+hostkey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBRiIMIG0VZlE1wjaFPzXlLHshagYABTah31dvbs4AwW
+hostkey ssh-rsa AAAAB3NzaC1yc2E=
+endpoint socket /tmp/4711.1.all.q/jnode/sock
+started 1795230660
+address 192.0.2.2 fd00::2 
+`
+const READY = 'app lab\nbase-url "/"\nversion "2.14.2"\nlistening\n'
+
+describe('parseRecord', () => {
+  it('knows nothing before the first start', () => {
+    expect(parseRecord('')).toBeNull()
+    expect(parseRecord('job 1\n')).toBeNull()
+    expect(parseRecord('jnode-record 1')).toBeNull()
+  })
+
+  it('reads a job that is starting, and one that is ready', () => {
+    expect(parseRecord(START)).toEqual({
+      jobId: '4711', node: 'node1', names: ['node1', 'node1.cluster'], addresses: ['192.0.2.2', 'fd00::2'], slots: 8, tmpdir: '/tmp/4711.1.all.q',
+      hostKeys: [{type: 'ssh-ed25519', key: 'AAAAC3NzaC1lZDI1NTE5AAAAIBRiIMIG0VZlE1wjaFPzXlLHshagYABTah31dvbs4AwW'}, {type: 'ssh-rsa', key: 'AAAAB3NzaC1yc2E='}],
+      endpoint: {kind: 'socket', path: '/tmp/4711.1.all.q/jnode/sock'},
+      app: null, listening: false, baseUrl: null, version: null, startedAt: 1_795_230_660_000, signals: [], end: null,
+    })
+    expect(parseRecord(START + READY)).toMatchObject({app: 'lab', listening: true, baseUrl: '/', version: '2.14.2'})
+  })
+
+  it('takes the port of a server that knows no sockets', () => {
+    expect(parseRecord(`${START}endpoint tcp 127.0.0.1 23456\nversion \nlistening\n`)).toMatchObject({endpoint: {kind: 'tcp', host: '127.0.0.1', port: 23_456}, version: null, listening: true})
+  })
+
+  it('leaves out a line that is still being written', () => {
+    expect(parseRecord(`${START}endpoint tcp 127.0.0.1 234`)?.endpoint).toMatchObject({kind: 'socket'})
+    expect(parseRecord(`${START + READY}end 1`)?.end).toBeNull()
+  })
+
+  it('starts anew with each start of the job', () => {
+    const second = parseRecord(`${START}${READY}end 0 deleted ended by signal USR2\n\njnode-record 1\njob 4711\nnode node2\n`)
+    expect(second).toMatchObject({node: 'node2', names: ['node2'], endpoint: null, listening: false, end: null, hostKeys: []})
+  })
+
+  it('passes over what it does not know or cannot use', () => {
+    const odd = `${START}colour green\nslots many\nendpoint pigeon x\nendpoint tcp n1 port\nhostkey only-type\nbase-url {broken\nstarted soon\n\x00\x01\n`
+    expect(parseRecord(odd)).toEqual(parseRecord(START))
+  })
+
+  it('reads how it ended', () => {
+    expect(parseRecord(`${START}signal USR1\nsignal USR2\nend 0 deleted ended by signal USR2\n`)).toMatchObject({signals: ['USR1', 'USR2'], end: {code: 0, reason: 'deleted', text: 'ended by signal USR2'}})
+    expect(parseRecord(`${START}end 3 jupyter-exited\n`)?.end).toEqual({code: 3, reason: 'jupyter-exited', text: ''})
+    expect(parseRecord(`${START}end 3 toString x\n`)?.end).toEqual({code: 3, reason: null, text: 'x'})
+  })
+})
+
+describe('recordReader', () => {
+  it('gives the same as the whole text, line by line, and leaves earlier answers alone', () => {
+    const read = recordReader()
+    const seen = (START + READY).split('\n').slice(0, -1).map((line) => read(line))
+    expect(seen.at(-1)).toEqual(parseRecord(START + READY))
+    expect(seen.filter((record) => record?.listening)).toHaveLength(1)
+    expect(seen.find((record) => record?.node)).toMatchObject({node: 'node1', slots: null})
+  })
+})
+
+describe('endMessage', () => {
+  it.each(Object.keys(END_REASONS) as EndReason[])('has a sentence for %s, with a hint where something is wrong', (reason) => {
+    const {text, hint} = endMessage({code: 1, reason, text: ''})
+    expect(text).toBe(END_REASONS[reason])
+    expect(hint === undefined).toBe(['finished', 'deleted'].includes(reason))
+  })
+
+  it('says what the job said, without what would play with the terminal', () => {
+    expect(endMessage({code: 1, reason: 'module-failed', text: 'module load x\x1b[2J failed'}).text).toBe('module load x [2J failed')
+    expect(endMessage({code: 9, reason: null, text: ''}).text).toBe('exit status 9')
+  })
+})
