@@ -1,11 +1,12 @@
 /** Bundles the program: one file per entry and shared chunks, since many small files are what makes a command slow to start. */
 import {readFileSync, rmSync} from 'node:fs'
+import {fileURLToPath} from 'node:url'
 import {build} from 'esbuild'
 
 const {version} = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
 rmSync(new URL('../dist', import.meta.url), {recursive: true, force: true})
 await build({
-  absWorkingDir: new URL('..', import.meta.url).pathname,
+  absWorkingDir: fileURLToPath(new URL('..', import.meta.url)),
   entryPoints: ['src/main.ts', 'src/daemon/keeper.ts'],
   outdir: 'dist',
   entryNames: '[name]',

@@ -1,4 +1,5 @@
 /** The program: commands by name, and what happens before one is found. */
+import {fileURLToPath} from 'node:url'
 import {Config, Errors, run} from '@oclif/core'
 import {asJnodeError, errorDocument, exitCodeOf} from './base-command.ts'
 import Connect from './commands/connect.ts'
@@ -26,7 +27,7 @@ export const COMMANDS = {
 
 export async function main(argv: string[]): Promise<void> {
   try {
-    const config = await Config.load({root: new URL('..', import.meta.url).pathname, version: undefined as never})
+    const config = await Config.load({root: fileURLToPath(new URL('..', import.meta.url)), version: undefined as never})
     await run(argv, config)
   } catch (error) {
     if (error instanceof Errors.ExitError) {
