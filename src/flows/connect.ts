@@ -4,12 +4,14 @@ import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions, updateRemoteFacts} from '../session/remote-store.ts'
-import {gridEngine} from '../sge/client.ts'
+import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
 import {NOTHING} from './learn.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
+import {foreignFacts, foreignJobId} from './foreign.ts'
 import type {OpenSession} from './open-session.ts'
+import {jobOf} from './status.ts'
 import {limited, waitForServer} from './wait-for-server.ts'
 import {EAGER, watchJob} from './watch-job.ts'
 
@@ -42,32 +44,22 @@ function endedBefore(name: string, error: JnodeError): JnodeError {
   return new JnodeError('job-ended', error.message, {hint: error.hint ?? `Remove what is left of it with \`jnode stop ${name}\`.`, cause: error})
 }
 
-async function connectOver(link: ClusterLink, {name, cluster, port, signal}: ConnectInput, deps: Deps): Promise<OpenSession> {
+async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): Promise<OpenSession> {
+  const {cluster, port, signal} = input
   const site = await ask(link.head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
   const engine = gridEngine(site)
-  const [jobs, listing] = await askAll(link.head.run, [engine.list(site.user), readRemoteSessions(name)], {signal})
-  const there = listing.sessions[0]
-  if (!there) {
-    const broken = listing.broken[0]
-    throw new JnodeError('no-session', broken ? `Session "${name}" on ${cluster.label} cannot be read: ${broken.why}` : `There is no session "${name}" on ${cluster.label}`, {
-      hint: broken ? `Remove it with \`jnode stop ${name}\`.` : '`jnode list` shows those there are.',
-    })
-  }
-  const job = jobs.kind === 'known' ? jobs.jobs.find((candidate) => candidate.name === there.facts.jobName) : undefined
-  const facts: SessionFacts = {...there.facts, cluster: cluster.name, hops: cluster.hops, token: there.token, jobId: there.facts.jobId ?? job?.id ?? null}
-  if (facts.jobId === null) throw new JnodeError('job-ended', `Session "${name}" never got a job`)
-  const wantedPort = port ?? facts.localPort ?? DEFAULT_PORT
-  const tunnel = await openTunnel({port: wantedPort, orNext: port === null})
+  const facts = await factsThere({link, engine, user: site.user, input})
+  const tunnel = await openTunnel({port: port ?? facts.localPort ?? DEFAULT_PORT, orNext: port === null})
   try {
-    if (facts.localPort !== null && tunnel.port !== facts.localPort) {
-      deps.tell({kind: 'warning', text: `Port ${facts.localPort} of this computer is taken, so the URL has changed: it is now ${tunnel.port}`})
+    if (facts.localPort !== null && port === null && tunnel.port !== facts.localPort) {
+      deps.tell({kind: 'warning', text: `Port ${facts.localPort} of this computer is taken, so the URL has changed: its port is now ${tunnel.port}`})
     }
     facts.localPort = tunnel.port
     const watch = watchJob({head: link.head, engine, user: site.user, facts, clock: deps.clock, tell: deps.tell, signal}, EAGER)
     try {
       const way = await waitForServer({facts, link, watch, tunnel, signal}, deps)
       await deps.store.save(facts)
-      await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal})
+      if (!facts.foreign) await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal})
       return {facts, link, engine, user: site.user, tunnel, way}
     } finally {
       watch.stop()
@@ -76,4 +68,30 @@ async function connectOver(link: ClusterLink, {name, cluster, port, signal}: Con
     await tunnel.close()
     throw error
   }
+}
+
+interface Asking {
+  link: ClusterLink
+  engine: GridEngine
+  user: string
+  input: ConnectInput
+}
+
+/** The session as the cluster knows it; else, for `job-N`, a Jupyter job that somebody started without us. */
+async function factsThere({link, engine, user, input}: Asking): Promise<SessionFacts> {
+  const {name, cluster, signal} = input
+  const [jobs, listing] = await askAll(link.head.run, [engine.list(user), readRemoteSessions(name)], {signal})
+  const there = listing.sessions[0]
+  const broken = listing.broken[0]
+  if (there) {
+    const jobId = there.facts.jobId ?? jobOf(there.facts, jobs)?.id ?? null
+    if (jobId === null) throw new JnodeError('job-ended', `Session "${name}" never got a job`)
+    return {...there.facts, cluster: cluster.name, hops: cluster.hops, token: there.token, jobId}
+  }
+  if (broken) throw new JnodeError('no-session', `Session "${name}" on ${cluster.label} cannot be read: ${broken.why}`, {hint: `Remove it with \`jnode stop ${name}\`.`})
+  const jobId = foreignJobId(name)
+  if (jobId === null) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
+  if (jobs.kind === 'unknown') throw new JnodeError('no-grid-engine', `Grid Engine on ${link.head.label} gives no answer: ${jobs.why}`, {hint: 'Try again in a minute.'})
+  const job = jobs.jobs.find(({id}) => id === jobId)
+  return foreignFacts({job, jobId, head: link.head, engine, user, cluster, signal})
 }

@@ -4,6 +4,7 @@ import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
 import type {Deps} from './deps.ts'
+import {foreignName} from './foreign.ts'
 
 export interface Wanted {
   /** As typed: a session's name or its job's number; null when left out. */
@@ -56,9 +57,8 @@ async function findOnCluster(name: string | null, cluster: ClusterTarget, {deps,
     if (there.length > 1) throw notClear(there.map((facts) => facts.name))
     const only = there[0]
     if (only) return {name: only.name, cluster}
-    throw new JnodeError('no-session', name === null ? `There is no session on ${cluster.label}` : `No session on ${cluster.label} has job ${name}`, {
-      hint: 'Start one with `jnode start`.',
-    })
+    if (name !== null) return {name: foreignName(name), cluster}
+    throw new JnodeError('no-session', `There is no session on ${cluster.label}`, {hint: 'Start one with `jnode start`.'})
   } finally {
     await link.close()
   }

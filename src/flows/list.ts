@@ -65,7 +65,13 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
     const witnesses = await askAll(head.run, missing.map(({facts}) => engine.exists(facts.jobId!)), {signal})
     const gone = new Set(missing.filter((_, i) => witnesses[i] === 'no').map(({facts}) => facts.name))
     const sessions = await Promise.all(all.map(({facts, record}) => seen(withJobId(facts, jobs), statusOf(facts, {jobs, record, gone: gone.has(facts.name)}), deps)))
-    return {sessions, warnings: remote.broken.map((item) => `Session "${item.name}" on ${cluster.name} cannot be read: ${item.why}`)}
+    // Of a job that jnode did not start nothing is left to clean up or to read.
+    const over = all.filter(({facts}) => facts.foreign && gone.has(facts.name)).map(({facts}) => facts.name)
+    for (const ended of over) await deps.store.remove(cluster.name, ended)
+    return {
+      sessions: sessions.filter((session) => !over.includes(session.name)),
+      warnings: remote.broken.map((item) => `Session "${item.name}" on ${cluster.name} cannot be read: ${item.why}`),
+    }
   } finally {
     await link.close()
   }

@@ -10,6 +10,7 @@ import type {Endpoint, Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {OpenToServer, Tunnel} from '../tunnel/tunnel.ts'
 import type {SessionFacts} from '../session/facts.ts'
+import {foreignAnswers} from './foreign.ts'
 import type {ClusterLink, Deps, NodeAddress} from './deps.ts'
 import type {JobWatch} from './watch-job.ts'
 
@@ -81,7 +82,8 @@ export async function reachServer({facts, link, watch, tunnel, signal}: ReachCon
     tunnel.route(way.open)
     const giveUp = new AbortController()
     const moved = watch.until((now) => (sameEndpoint(now.record?.endpoint ?? null, endpoint) ? null : 'moved'))
-    const answers = serverAnswers({...facts, localPort: tunnel.port}, {...deps, signal: AbortSignal.any([signal, giveUp.signal])})
+    const tools = {...deps, signal: AbortSignal.any([signal, giveUp.signal])}
+    const answers = facts.foreign ? foreignAnswers(facts.foreign, {...facts, localPort: tunnel.port}, tools) : serverAnswers({...facts, localPort: tunnel.port}, tools)
     try {
       if ((await Promise.race([answers, moved])) !== 'moved') return way
     } finally {

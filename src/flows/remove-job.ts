@@ -55,6 +55,7 @@ export async function deleteJob(context: RemovalContext, facts: SharedFacts): Pr
 
 /** Removes the session's directory; only after its job is gone, which writes there to its last moment. */
 export async function removeFiles({head, signal}: RemovalContext, facts: SharedFacts): Promise<void> {
+  if (facts.remoteDir === '') return // a job that jnode did not start has none
   const removal = await ask(head.run, removeRemoteSession(facts), {signal})
   if (!removal.removed) {
     throw new JnodeError('remote-storage', `Could not remove ${facts.remoteDir} on ${head.label}: ${removal.why}`, {hint: 'Remove that directory by hand.'})

@@ -48,14 +48,15 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
     startedAt,
     endsAt,
     app: facts.app,
-    log: `${facts.remoteDir}/log`,
+    log: facts.foreign ? null : `${facts.remoteDir}/log`,
     keeperPid: keeper?.pid ?? null,
   }
 }
 
 /** Always 127.0.0.1: `localhost` may be ::1 for one program and not for the next, and has other cookies. */
 export function urlOf(facts: SessionFacts, port: number): string {
-  return `http://127.0.0.1:${port}/${facts.page}?token=${facts.token}`
+  const {secure = false, baseUrl = '/'} = facts.foreign ?? {}
+  return `${secure ? 'https' : 'http'}://127.0.0.1:${port}${baseUrl}${facts.page}${facts.token === '' ? '' : `?token=${facts.token}`}`
 }
 
 /** The session's view when a keeper of this computer has its tunnel connected; null otherwise. Nobody else is asked. */

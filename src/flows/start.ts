@@ -88,6 +88,9 @@ async function undoing<T>({name}: StartInput, deps: Deps, story: (undo: Undo) =>
     deps.tell({kind: 'step', id: 'clean', title: 'Clean up'})
     const left = await undo.run()
     for (const what of left) deps.tell({kind: 'warning', text: `Could not clean up: ${what}`, hint: `Run \`jnode stop ${name}\` later.`})
+    if (left.length === 0 && error instanceof JnodeError && error.code === 'interrupted') {
+      throw new JnodeError('interrupted', 'Interrupted before the server was ready; nothing is left of the session', {cause: error})
+    }
     throw error
   }
 }

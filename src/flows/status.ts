@@ -16,12 +16,12 @@ export interface SessionStatus {
  * The status of one session. `gone` says whether a second witness has confirmed that a job missing from the list
  * has ended; without it such a job is `unknown`, since one list may be wrong.
  */
-export function statusOf(facts: SharedFacts, seen: {jobs: JobList; record: JobRecord | null; gone: boolean}): SessionStatus {
+export function statusOf(facts: SharedFacts & {foreign?: unknown}, seen: {jobs: JobList; record: JobRecord | null; gone: boolean}): SessionStatus {
   const {jobs, record, gone} = seen
   const node = record?.node ?? null
   if (jobs.kind === 'unknown') return {state: 'unknown', reason: `Grid Engine gives no answer: ${jobs.why}`, node}
   const job = jobOf(facts, jobs)
-  if (job) return {...statusOfJob(job, record), node: node ?? job.node}
+  if (job) return {...statusOfJob(job, facts.foreign !== undefined || record?.listening === true), node: node ?? job.node}
   if (record?.end) return {state: record.listening ? 'ended' : 'failed', reason: endMessage(record.end).text, node}
   if (gone) return {state: 'ended', reason: 'the job is gone and left no word: it was deleted, or its node died', node}
   return {state: 'unknown', reason: 'the job is missing from Grid Engine’s list', node}
@@ -33,7 +33,7 @@ export function jobOf(facts: SharedFacts, jobs: JobList): Job | undefined {
   return jobs.jobs.find((job) => job.name === facts.jobName && (facts.jobId === null || facts.jobId === job.id))
 }
 
-function statusOfJob(job: Job, record: JobRecord | null): Pick<SessionStatus, 'state' | 'reason'> {
+function statusOfJob(job: Job, listening: boolean): Pick<SessionStatus, 'state' | 'reason'> {
   switch (job.phase) {
     case 'pending':
       return {state: 'queued', reason: null}
@@ -44,13 +44,13 @@ function statusOfJob(job: Job, record: JobRecord | null): Pick<SessionStatus, 's
     case 'deleting':
       return {state: 'stopping', reason: null}
     case 'finished':
-      return {state: 'ended', reason: record?.end ? endMessage(record.end).text : null}
+      return {state: 'ended', reason: null}
     case 'starting':
       return {state: 'starting', reason: null}
     case 'running':
     case 'unknown':
-      return {state: record?.listening ? 'ready' : 'starting', reason: null}
+      return {state: listening ? 'ready' : 'starting', reason: null}
     case 'suspended':
-      return {state: record?.listening ? 'ready' : 'starting', reason: `the job is suspended (state ${job.letters}); its server does not answer until it is resumed`}
+      return {state: listening ? 'ready' : 'starting', reason: `the job is suspended (state ${job.letters}); its server does not answer until it is resumed`}
   }
 }

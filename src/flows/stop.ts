@@ -6,11 +6,13 @@ import {jupyterApi} from '../jupyter/api.ts'
 import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
-import {gridEngine} from '../sge/client.ts'
+import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
 import {NOTHING} from './learn.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
 import type {Deps} from './deps.ts'
+import type {Remote} from '../ssh/remote.ts'
+import {foreignJobId} from './foreign.ts'
 import type {OpenSession} from './open-session.ts'
 import {checkListenerOwner, nodeAddress, wayTo} from './reach-server.ts'
 import {deleteJob, removeFiles, type RemovalContext} from './remove-job.ts'
@@ -27,6 +29,7 @@ const SHUTDOWN_MS = 5000
 
 /** Ends a session through the connection that a keeper has open already. */
 export async function stopOpenSession(session: OpenSession, deps: Deps, signal: AbortSignal): Promise<StopOutcome> {
+  if (session.facts.foreign) throw new JnodeError('no-session', `Job ${session.facts.jobId} was not started by jnode`)
   await shutDownServer({...session.facts, localPort: session.tunnel.port}, deps, signal)
   const context = {...session, head: session.link.head, clock: deps.clock, tell: deps.tell, signal}
   await endJob(context, session.facts, deps)
@@ -35,6 +38,7 @@ export async function stopOpenSession(session: OpenSession, deps: Deps, signal: 
 
 /** Removes what is left of a session whose job has ended by itself. */
 export async function tidyUp(session: OpenSession, deps: Deps): Promise<void> {
+  if (session.facts.foreign) return deps.store.remove(session.facts.cluster, session.facts.name)
   await endJob({...session, head: session.link.head, clock: deps.clock, tell: deps.tell, signal: AbortSignal.timeout(60_000)}, session.facts, deps)
 }
 
@@ -64,6 +68,7 @@ export async function stop({name, cluster, signal}: StopInput, deps: Deps): Prom
     const engine = gridEngine(site)
     const [jobs, listing] = await askAll(link.head.run, [engine.list(site.user), readRemoteSessions(name)], {signal})
     const facts = await factsOf({name, cluster}, listing.sessions[0], deps)
+    if (!facts || facts.foreign) throw await notOurs({name, head: link.head, engine, user: site.user, cluster, signal})
     const record = parseRecord(listing.sessions[0]?.record ?? '')
     const job = jobOf(facts, jobs)
     if (job?.phase === 'running' && record) await shutDownThroughNode({facts, record, link}, deps, signal)
@@ -76,11 +81,21 @@ export async function stop({name, cluster, signal}: StopInput, deps: Deps): Prom
 }
 
 /** The cluster's copy of the facts is the truth; this computer's serves where the cluster has none (any more). */
-async function factsOf({name, cluster}: {name: string; cluster: ClusterTarget}, remote: {facts: SharedFactsLike; token: string} | undefined, deps: Deps): Promise<SessionFacts> {
+async function factsOf({name, cluster}: {name: string; cluster: ClusterTarget}, remote: {facts: SharedFactsLike; token: string} | undefined, deps: Deps): Promise<SessionFacts | null> {
   const local = await deps.store.load(cluster.name, name)
   if (remote) return {...remote.facts, cluster: cluster.name, hops: cluster.hops, token: remote.token, jobId: remote.facts.jobId ?? local?.jobId ?? null} as SessionFacts
-  if (local) return local
-  throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
+  return local
+}
+
+/** Why there is nothing to stop: only sessions are ended, never a job that jnode did not start. */
+async function notOurs({name, head, engine, user, cluster, signal}: {name: string; head: Remote; engine: GridEngine; user: string; cluster: ClusterTarget; signal: AbortSignal}): Promise<JnodeError> {
+  const jobId = foreignJobId(name)
+  const files = jobId === null ? null : await ask(head.run, engine.files(jobId), {signal})
+  if (!files) {
+    return new JnodeError('no-session', jobId === null ? `There is no session "${name}" on ${cluster.label}` : `Grid Engine on ${head.label} knows no job ${jobId}`, {hint: '`jnode list` shows those there are.'})
+  }
+  if (files.owner !== user) return new JnodeError('not-yours', `Job ${jobId} belongs to ${files.owner}, not to you`)
+  return new JnodeError('no-session', `Job ${jobId} was not started by jnode`, {hint: `\`jnode disconnect ${name}\` closes its tunnel; \`qdel ${jobId}\` on the head node ends it.`})
 }
 
 type SharedFactsLike = Omit<SessionFacts, 'cluster' | 'hops' | 'token'>

@@ -21,7 +21,8 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
   const way = await reachServer({facts, link, watch, tunnel, signal: within}, deps)
   // Only the job knows which program `auto` has become.
   facts.app = watch.view.record?.app ?? facts.app
-  facts.page = await landingPage(facts.app, {baseUrl: `http://127.0.0.1:${tunnel.port}/`, token: facts.token, fetch: deps.fetch})
+  // The certificate of somebody else's https server cannot be checked here.
+  if (!facts.foreign?.secure) facts.page = await landingPage(facts.app, {baseUrl: `http://127.0.0.1:${tunnel.port}${facts.foreign?.baseUrl ?? '/'}`, token: facts.token, fetch: deps.fetch})
   tell({kind: 'done', text: `Jupyter answers (route ${way.route})`})
   return way
 }

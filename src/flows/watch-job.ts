@@ -15,6 +15,7 @@ import type {Job} from '../sge/qstat.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {Tell} from './events.ts'
+import {foreignRecord} from './foreign.ts'
 
 export interface JobView {
   /** As Grid Engine last told; null before that, and while it is silent. */
@@ -69,7 +70,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
   const {head, engine, user, facts, clock, tell} = context
   const stopping = new AbortController()
   const signal = AbortSignal.any([context.signal, stopping.signal])
-  const view: JobView = {job: null, record: null, waiting: null, silent: null}
+  const view: JobView = {job: null, record: foreignRecord(facts), waiting: null, silent: null}
   let recordText = ''
   const waiters = new Set<() => void>()
   let failure: {error: unknown} | null = null
@@ -90,13 +91,14 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     if (text.length <= recordText.length) return
     recordText = text
     view.record = parseRecord(text)
-    if (view.record?.end) nudge.abort()
+    // Its own last word: the job need not be missed in the list as well.
+    if (view.record?.end) ended().then(fail, fail)
     changed()
   }
 
   async function look(): Promise<void> {
     const [list, record] = await askAll(head.run, [engine.list(user), readRecordText(facts.remoteDir)], {signal})
-    heard(record)
+    if (!facts.foreign) heard(record)
     if (list.kind === 'unknown') {
       view.silent = list.why
       tell({kind: 'progress', text: `Grid Engine gives no answer (${list.why}); asking again`})
@@ -115,18 +117,15 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     changed()
   }
 
-  /** A second witness is asked before a job is called ended: its own end marker, else `qstat -j`. */
+  /** Where the job left no word, a second witness is asked before it is called ended. */
   async function missing(): Promise<void> {
-    if (!view.record?.end) {
-      const exists = await ask(head.run, engine.exists(facts.jobId!), {signal})
-      if (exists !== 'no' || misses < 2) return
-    }
-    fail(await ended())
+    const exists = await ask(head.run, engine.exists(facts.jobId!), {signal})
+    if (exists === 'no' && misses >= 2) fail(await ended())
   }
 
   async function ended(): Promise<JnodeError> {
     const end = view.record?.end ?? null
-    const log = lastLines(await ask(head.run, readLogTail(facts.remoteDir + '/log', 40), {signal}), 12)
+    const log = facts.foreign ? [] : lastLines(await ask(head.run, readLogTail(`${facts.remoteDir}/log`, 40), {signal}), 12)
     if (end) {
       const {text, hint} = endMessage(end)
       return new JnodeError(view.record?.listening ? 'job-ended' : 'job-failed', withLog(`Job ${facts.jobId} ended: ${text}`, log), hint === undefined ? {} : {hint})
@@ -200,7 +199,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
 
   signal.addEventListener('abort', changed)
   poll().catch(fail)
-  if (pace.follow) hear().catch(() => {}) // only quicker than polling, never the judge
+  if (pace.follow && !facts.foreign) hear().catch(() => {}) // only quicker than polling, never the judge
   return {
     view,
     until,

@@ -7,6 +7,11 @@ import {z} from 'zod'
 
 const targetSchema = z.object({user: z.string().nullable(), host: z.string(), port: z.number().int().nullable()})
 
+const endpointSchema = z.discriminatedUnion('kind', [
+  z.object({kind: z.literal('socket'), path: z.string()}),
+  z.object({kind: z.literal('tcp'), host: z.string(), port: z.number().int()}),
+])
+
 const sharedShape = {
   /** Raised when an older jnode could misread the file. */
   version: z.literal(1),
@@ -45,6 +50,8 @@ export const sessionFactsSchema = z.looseObject({
   /** How to get there again; an empty list of hops means that Grid Engine is on this machine. */
   hops: z.array(targetSchema),
   token: z.string(),
+  /** Set for a Jupyter job that jnode did not start: all that is known of its server. There is no `remoteDir` then. */
+  foreign: z.object({node: z.string(), endpoint: endpointSchema, baseUrl: z.string(), secure: z.boolean()}).optional(),
 })
 
 export type SharedFacts = z.infer<typeof sharedFactsSchema>

@@ -2,6 +2,7 @@
 import type {Ask} from '../ask.ts'
 import {command, quote} from '../shell.ts'
 import {parseJobDetails, readExistence, type JobDetails} from './job-details.ts'
+import {readJobFiles, type JobFiles} from './job-files.ts'
 import type {JobPhase} from './job-state.ts'
 import {neverReason} from './never-runs.ts'
 import {parseAccounting, type Accounting} from './qacct.ts'
@@ -27,6 +28,8 @@ export interface GridEngine {
   why(jobId: string, phase: JobPhase): Ask<Why | null>
   /** Whether Grid Engine knows the job, waiting or running. */
   exists(jobId: string): Ask<'yes' | 'no' | 'unknown'>
+  /** Whose job it is and where it writes; null when Grid Engine does not know it. */
+  files(jobId: string): Ask<JobFiles | null>
   remove(jobId: string): Ask<Removal>
   /** The accounting record of an ended job called `name`; null while there is none. A job removed before it ran never has one. */
   account(jobId: string, name: string | null): Ask<Accounting | null>
@@ -41,6 +44,7 @@ export function gridEngine(site: Pick<Site, 'setup'>): GridEngine {
     submit: (args, scriptPath) => ({script: prelude + submitScript(args, scriptPath), read: (answer) => readVerifiedSubmission(args, answer)}),
     why: (jobId, phase) => ({script: prelude + whyScript(jobId, phase), read: ({stdout}) => readWhy(stdout, phase)}),
     exists: (jobId) => ({script: `${prelude}${command(['qstat', '-j', jobId])}`, read: (answer) => readExistence(jobId, answer)}),
+    files: (jobId) => ({script: `${prelude}${command(['qstat', '-j', jobId])}`, read: ({stdout}) => readJobFiles(jobId, stdout)}),
     remove: (jobId) => ({script: `${prelude}${command(['qdel', jobId])}`, read: readRemoval}),
     account: (jobId, name) => ({script: prelude + accountScript(jobId), read: ({stdout}) => parseAccounting(stdout, name)}),
   }

@@ -1,0 +1,27 @@
+/** Where a job that somebody else's script started writes what it prints, as `qstat -j` tells. */
+import {parseJobDetails} from './job-details.ts'
+
+export interface JobFiles {
+  owner: string
+  name: string
+  /** Paths on the shared file system to look at, stderr first since Jupyter logs there; a directory stands for Grid Engine's default name in it. */
+  logs: string[]
+}
+
+/** Null when the text is not about a job. `NONE:NONE:/path` is `[host]:[type]:path`; without a path the job's directory takes NAME.oID. */
+export function readJobFiles(jobId: string, text: string): JobFiles | null {
+  const details = parseJobDetails(text)
+  const one = (key: string) => details.values(key)[0] ?? null
+  const owner = one('owner')
+  const name = one('job_name')
+  if (owner === null || name === null) return null
+  const home = one('sge_o_home') ?? '.'
+  const expand = (path: string) => {
+    const values: Record<string, string> = {HOME: home, USER: owner, JOB_ID: jobId, JOB_NAME: name, TASK_ID: 'undefined'}
+    return path.replace(/\$([A-Z_]+)/g, (whole, key: string) => values[key] ?? whole)
+  }
+  const paths = ['stderr_path_list', 'stdout_path_list'].flatMap((key) => details.values(key)).flatMap((list) => list.split(',')).map((entry) => expand(entry.replace(/^[^/$]*:(?=[/$])/, '')))
+  const folder = one('cwd') ?? home
+  const logs = [...paths, folder].flatMap((path) => [path, `${path}/${name}.e${jobId}`, `${path}/${name}.o${jobId}`])
+  return {owner, name, logs: [...new Set(logs)]}
+}
