@@ -1,6 +1,6 @@
 /** Logins against a real SSH server in this process; what it logged, secrets included, is what was really sent. */
-import {execFileSync, spawn, type ChildProcess} from 'node:child_process'
-import {chmodSync, copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_process'
+import {chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
@@ -34,10 +34,21 @@ beforeAll(async () => {
   keygen('locked-pkcs8', '-t', 'ecdsa', '-m', 'PKCS8', '-N', PASSPHRASE)
   puttyKey(at('rsa'), at('putty'), null)
   puttyKey(at('rsa'), at('locked-putty'), PASSPHRASE)
-  agent = spawn('ssh-agent', ['-D', '-a', agentSocket()], {stdio: 'ignore'})
-  while (!existsSync(agentSocket())) await sleep(10)
-  execFileSync('ssh-add', ['-q', at('spare'), at('held'), at('held-rsa')], {env: {...process.env, SSH_AUTH_SOCK: agentSocket()}, stdio: 'ignore'})
+  agent = await startAgent(agentSocket())
+  addKeys(agentSocket(), at('spare'), at('held'), at('held-rsa'))
 })
+
+/** An agent that can ask nobody for a confirmation. */
+async function startAgent(socket: string): Promise<ChildProcess> {
+  const child = spawn('ssh-agent', ['-D', '-a', socket], {stdio: 'ignore', env: {...process.env, SSH_ASKPASS: '/bin/false', DISPLAY: ''}})
+  // 2: nobody answers yet, though the socket may be there already.
+  while (spawnSync('ssh-add', ['-l'], {env: {...process.env, SSH_AUTH_SOCK: socket}}).status === 2) await sleep(10)
+  return child
+}
+
+function addKeys(socket: string, ...args: string[]): void {
+  execFileSync('ssh-add', ['-q', ...args], {env: {...process.env, SSH_AUTH_SOCK: socket}, stdio: 'ignore'})
+}
 
 afterAll(() => {
   agent.kill()
@@ -235,12 +246,10 @@ describe('agent', () => {
 
   it('that will not sign stops nothing', async () => {
     const own = at('second-agent.sock')
-    const second = spawn('ssh-agent', ['-D', '-a', own], {stdio: 'ignore'})
+    const second = await startAgent(own)
     try {
-      while (!existsSync(own)) await sleep(10)
-      // -c: each use is to be confirmed, which nobody can do here.
-      const env = {...process.env, SSH_AUTH_SOCK: own, SSH_ASKPASS: '/bin/false', DISPLAY: ''}
-      execFileSync('ssh-add', ['-q', '-c', at('held')], {env, stdio: 'ignore'})
+      // -c: each use is to be confirmed.
+      addKeys(own, '-c', at('held'))
       const person = typist({password: ['right']})
       const {error, log} = await logIn({factors: [{keys: [at('held')], password: 'right'}]}, {person, hop: {identityAgent: own}})
       expect(error).toBeNull()
