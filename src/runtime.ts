@@ -10,7 +10,7 @@ import {checkSessionName, makeUpName} from './config/name.ts'
 import {userPaths} from './config/paths.ts'
 import {resolvePlace, resolveStart, resolveTunnel, type StartFlags, type StartOptions} from './config/start-options.ts'
 import {keeperDirectory} from './daemon/control.ts'
-import {JnodeError} from './errors.ts'
+import {JnodeError, messageOf} from './errors.ts'
 import type {ClusterLink, ConnectOptions, Deps, NodeAddress} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
@@ -24,6 +24,11 @@ export interface Outside {
   env: NodeJS.ProcessEnv
   tell: Tell
   prompter: Prompter
+}
+
+async function open(url: string, browser: string | null, signal?: AbortSignal): Promise<void> {
+  const {openBrowser} = await import('./ui/browser.ts')
+  await openBrowser(url, browser, signal)
 }
 
 type PlaceFlags = {cluster?: string; host?: string; jump?: string[]}
@@ -53,9 +58,10 @@ export function makeRuntime({env, tell, prompter}: Outside) {
     tell,
     version: process.env['JNODE_VERSION'] ?? 'dev',
     program: fileURLToPath(new URL('keeper.js', import.meta.url)),
-    async open(url: string, browser: string | null): Promise<void> {
-      const {openBrowser} = await import('./ui/browser.ts')
-      await openBrowser(url, browser)
+    open,
+    /** For a command whose main work is done: a browser that does not open is no reason to fail. */
+    async tryToOpen(url: string, browser: string | null, signal: AbortSignal): Promise<void> {
+      await open(url, browser, signal).catch((error: unknown) => tell({kind: 'warning', text: messageOf(error), hint: 'The URL is good all the same.'}))
     },
     /** Everything `start` needs to know, checked before anybody is asked anything. */
     async resolveStart(name: string | null, flags: StartFlags): Promise<{name: string; options: StartOptions}> {

@@ -23,12 +23,12 @@ export default class Connect extends BaseCommand {
     const opens = options.openBrowser && !this.jsonEnabled()
     const held = await heldView(cluster.name, name, runtime.deps)
     if (held) {
-      if (opens) await runtime.open(held.url!, options.browser)
+      if (opens) await runtime.tryToOpen(held.url!, options.browser, signal)
       return this.result(held, ({url, keeperPid}) => `${url}\nThis session's tunnel is open already (process ${keeperPid}).`)
     }
     if (flags.detach || this.jsonEnabled()) {
       const view = await runDetached({kind: 'connect', name, cluster, ...options}, {...runtime, signal})
-      if (opens) await runtime.open(view.url!, options.browser)
+      if (opens) await runtime.tryToOpen(view.url!, options.browser, signal)
       return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`.`)
     }
     return foreground(await connect({name, cluster, ...options, signal}, runtime.deps), {...runtime, ...options, cluster, signal})

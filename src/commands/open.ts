@@ -11,7 +11,7 @@ export default class Open extends BaseCommand {
     const {args, flags} = await this.parse(Open)
     const runtime = await this.outside(flags)
     const found = await openTunnelOf({name: args.name ?? null, cluster: await runtime.namedCluster(flags)}, runtime.deps)
-    await runtime.open(found.url, flags.browser ?? null)
+    await runtime.open(found.url, flags.browser ?? null, this.signal)
     return this.result(found, ({url}) => url)
   }
 }

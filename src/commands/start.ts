@@ -49,7 +49,7 @@ export default class Start extends BaseCommand {
     }
     if (flags.detach || this.jsonEnabled()) {
       const view = await runDetached({kind: 'start', name, options}, {...runtime, signal})
-      if (options.openBrowser && !this.jsonEnabled()) await runtime.open(view.url!, options.browser)
+      if (options.openBrowser && !this.jsonEnabled()) await runtime.tryToOpen(view.url!, options.browser, signal)
       return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`, end the job with \`jnode stop ${name}\`.`)
     }
     return foreground(await start({name, options, signal}, runtime.deps), {...runtime, ...options, signal})

@@ -7,7 +7,7 @@ import {JnodeError} from '../errors.ts'
 import type {Tell} from '../flows/events.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import type {Prompter} from '../ssh/prompt.ts'
-import type {FromKeeper, KeeperTask, ToKeeper} from './messages.ts'
+import {errorOf, failureOf, type FromKeeper, type KeeperTask, type ToKeeper} from './messages.ts'
 
 export interface DetachOptions {
   /** The keeper's program: dist/keeper.js of this very version. */
@@ -38,20 +38,20 @@ export async function runDetached(task: KeeperTask, {program, stateDir, tell, pr
             return tell(message.event)
           case 'question':
             return void prompter.ask(message.question, signal).then(
-              (text) => send({kind: 'answer', id: message.id, text}),
-              () => send({kind: 'answer', id: message.id, text: null}),
+              (text) => send({kind: 'answer', id: message.id, answer: {text}}),
+              (error: unknown) => send({kind: 'answer', id: message.id, answer: {failure: failureOf(error)}}),
             )
           case 'ready':
             return resolve(message.view)
           case 'failed':
-            return reject(new JnodeError(message.code, message.message, message.hint === null ? {} : {hint: message.hint}))
+            return reject(errorOf(message.failure))
         }
       })
       child.once('error', (cause) => reject(new JnodeError('unexpected', `Cannot start the background process: ${cause.message}`, {cause})))
       child.once('exit', (code, signalName) =>
         reject(new JnodeError('unexpected', `The background process ended unexpectedly (${signalName ?? `exit ${code}`})`, {hint: `Its log is ${logPath}.`})),
       )
-      send({kind: 'task', task, canAsk: prompter.canAsk})
+      send({kind: 'task', task, canAsk: prompter.canAsk, unattended: prompter.unattended ?? false})
     })
   } finally {
     signal.removeEventListener('abort', cancel)

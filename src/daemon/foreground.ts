@@ -16,7 +16,7 @@ export interface ForegroundOptions {
   reporter: Reporter
   openBrowser: boolean
   browser: string | null
-  open(url: string, browser: string | null): Promise<void>
+  open(url: string, browser: string | null, signal?: AbortSignal): Promise<void>
   signal: AbortSignal
 }
 
@@ -26,18 +26,18 @@ export type Foreground = SessionView
 export async function foreground(session: OpenSession, options: ForegroundOptions): Promise<Foreground> {
   const {deps, reporter} = options
   const line = statusLine(process.stderr)
+  const closing = new AbortController()
   const view = () => viewOf(session.facts, {state: 'ready', reason: null, node: session.way.nodeName}, held.status())
   const held = await holdSession(session, deps, {...options, onTunnel: () => line.show(view())})
   await reporter.close('done')
   const ready = view()
   process.stdout.write(`${ready.url}\n`)
   if (options.openBrowser) {
-    await options.open(ready.url!, options.browser).catch((error: unknown) => {
-      process.stderr.write(`${messageOf(error)}\n`)
-    })
+    options.open(ready.url!, options.browser, closing.signal).catch((error: unknown) => closing.signal.aborted || line.note(messageOf(error)))
   }
   line.show(ready)
   const end = await held.ended
+  closing.abort()
   line.close()
   const {name, jobId} = session.facts
   switch (end.kind) {

@@ -1,5 +1,5 @@
 /** The keeper's program: brings a session about for the command that started it, then keeps it alone. */
-import {JnodeError, messageOf} from '../errors.ts'
+import {JnodeError} from '../errors.ts'
 import {connect} from '../flows/connect.ts'
 import type {FlowEvent} from '../flows/events.ts'
 import type {OpenSession} from '../flows/open-session.ts'
@@ -8,10 +8,10 @@ import {start} from '../flows/start.ts'
 import {makeRuntime} from '../runtime.ts'
 import type {Prompter} from '../ssh/prompt.ts'
 import {holdSession} from './hold.ts'
-import type {FromKeeper, KeeperTask, ToKeeper} from './messages.ts'
+import {errorOf, failureOf, type Failure, type FromKeeper, type KeeperTask, type ToKeeper} from './messages.ts'
 
 const abort = new AbortController()
-const answers = new Map<number, (text: string | null) => void>()
+const answers = new Map<number, (answer: {text: string} | {failure: Failure}) => void>()
 let questions = 0
 let alone = false
 
@@ -32,18 +32,19 @@ function log(text: string): void {
   process.stderr.write(`${new Date().toISOString()} ${process.pid} ${text}\n`)
 }
 
-const prompterFor = (canAsk: boolean): Prompter => ({
+const prompterFor = ({canAsk, unattended}: Pick<Prompter, 'canAsk' | 'unattended'>): Prompter => ({
   canAsk,
+  unattended,
   ask: (question) =>
     new Promise((resolve, reject) => {
       const id = ++questions
-      answers.set(id, (text) => (text === null ? reject(new JnodeError('interrupted', 'Interrupted')) : resolve(text)))
+      answers.set(id, (answer) => ('text' in answer ? resolve(answer.text) : reject(errorOf(answer.failure))))
       void send({kind: 'question', id, question})
     }),
 })
 
-function run(task: KeeperTask, canAsk: boolean): Promise<void> {
-  const runtime = makeRuntime({env: process.env, tell, prompter: prompterFor(canAsk)})
+function run(task: KeeperTask, person: Pick<Prompter, 'canAsk' | 'unattended'>): Promise<void> {
+  const runtime = makeRuntime({env: process.env, tell, prompter: prompterFor(person)})
   const cluster = task.kind === 'start' ? task.options.cluster : task.cluster
   const {signal} = abort
   const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, signal}, runtime.deps) : connect({...task, signal}, runtime.deps))
@@ -62,18 +63,18 @@ function run(task: KeeperTask, canAsk: boolean): Promise<void> {
 process.on('message', (message: ToKeeper) => {
   switch (message.kind) {
     case 'task':
-      run(message.task, message.canAsk)
+      run(message.task, message)
         .catch(async (error: unknown) => {
-          const {code, message: text, hint} = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error))
-          if (alone) log(text)
-          await send({kind: 'failed', code, message: text, hint})
+          const failure = failureOf(error)
+          if (alone) log(failure.message)
+          await send({kind: 'failed', failure})
         })
         .finally(() => {
           if (process.connected) process.disconnect()
         })
       return
     case 'answer':
-      answers.get(message.id)?.(message.text)
+      answers.get(message.id)?.(message.answer)
       answers.delete(message.id)
       return
     case 'cancel':

@@ -1,7 +1,7 @@
 /** What a command and the keeper it has started tell each other, over Node's own IPC channel. */
 import type {StartOptions} from '../config/start-options.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
-import type {ErrorCode} from '../errors.ts'
+import {JnodeError, messageOf, type ErrorCode} from '../errors.ts'
 import type {FlowEvent} from '../flows/events.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import type {Question} from '../ssh/prompt.ts'
@@ -11,10 +11,29 @@ export type KeeperTask =
   | {kind: 'start'; name: string; options: StartOptions}
   | {kind: 'connect'; name: string; cluster: ClusterTarget; port: number | null; waitSeconds: number | null}
 
-export type ToKeeper = {kind: 'task'; task: KeeperTask; canAsk: boolean} | {kind: 'answer'; id: number; text: string | null} | {kind: 'cancel'}
+/** A JnodeError on its way between processes. */
+export interface Failure {
+  code: ErrorCode
+  message: string
+  hint: string | null
+}
+
+export type ToKeeper =
+  | {kind: 'task'; task: KeeperTask; canAsk: boolean; unattended: boolean}
+  | {kind: 'answer'; id: number; answer: {text: string} | {failure: Failure}}
+  | {kind: 'cancel'}
 
 export type FromKeeper =
   | {kind: 'event'; event: FlowEvent}
   | {kind: 'question'; id: number; question: Question}
   | {kind: 'ready'; view: SessionView}
-  | {kind: 'failed'; code: ErrorCode; message: string; hint: string | null}
+  | {kind: 'failed'; failure: Failure}
+
+export function failureOf(error: unknown): Failure {
+  const {code, message, hint} = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error), {cause: error})
+  return {code, message, hint}
+}
+
+export function errorOf({code, message, hint}: Failure): JnodeError {
+  return new JnodeError(code, message, hint === null ? {} : {hint})
+}

@@ -2,12 +2,14 @@
 import {ask, askAll} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError, messageOf} from '../errors.ts'
-import {parseRecord} from '../jupyter/record.ts'
+import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions, type RemoteListing} from '../session/remote-store.ts'
-import {gridEngine} from '../sge/client.ts'
+import {gridEngine, type GridEngine} from '../sge/client.ts'
+import {endingOf} from '../sge/ending.ts'
 import type {JobList} from '../sge/qstat.ts'
 import {discoverSite} from '../sge/site.ts'
+import type {Remote} from '../ssh/remote.ts'
 import {NOTHING} from './learn.ts'
 import type {Deps} from './deps.ts'
 import {viewOf, type SessionView} from './session-view.ts'
@@ -64,7 +66,12 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
     const missing = all.filter(({facts, record}) => jobs.kind === 'known' && facts.jobId !== null && !jobOf(facts, jobs) && !record?.end)
     const witnesses = await askAll(head.run, missing.map(({facts}) => engine.exists(facts.jobId!)), {signal})
     const gone = new Set(missing.filter((_, i) => witnesses[i] === 'no').map(({facts}) => facts.name))
-    const sessions = await Promise.all(all.map(({facts, record}) => seen(withJobId(facts, jobs), statusOf(facts, {jobs, record, gone: gone.has(facts.name)}), deps)))
+    const explain = async ({facts, record}: Known) => {
+      const status = statusOf(facts, {jobs, record, gone: gone.has(facts.name)})
+      const reason = name === undefined ? null : await reasonFor(facts, {head, engine, jobs, gone, signal})
+      return seen(withJobId(facts, jobs), reason === null ? status : {...status, reason}, deps)
+    }
+    const sessions = await Promise.all(all.map(explain))
     // Of a job that jnode did not start nothing is left to clean up or to read.
     const over = all.filter(({facts}) => facts.foreign && gone.has(facts.name)).map(({facts}) => facts.name)
     for (const ended of over) await deps.store.remove(cluster.name, ended)
@@ -77,8 +84,30 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
   }
 }
 
+interface Known {
+  facts: SessionFacts
+  record: JobRecord | null
+}
+
+interface Reasons {
+  head: Remote
+  engine: GridEngine
+  jobs: JobList
+  gone: ReadonlySet<string>
+  signal: AbortSignal
+}
+
+/** Why it waits or how it ended, in Grid Engine's words made plain; asked for one session only, since it is dear. */
+async function reasonFor(facts: SessionFacts, {head, engine, jobs, gone, signal}: Reasons): Promise<string | null> {
+  const job = jobOf(facts, jobs)
+  if (job && ['pending', 'held', 'error'].includes(job.phase)) return (await ask(head.run, engine.why(job.id, job.phase), {signal}))?.text ?? null
+  if (!gone.has(facts.name)) return null
+  const accounting = await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal})
+  return accounting ? endingOf(accounting, facts) : null
+}
+
 /** The cluster's sessions, and those this computer remembers that the cluster does not know (any more). */
-function merge(cluster: ClusterTarget, local: SessionFacts[], remote: RemoteListing): {facts: SessionFacts; record: ReturnType<typeof parseRecord>}[] {
+function merge(cluster: ClusterTarget, local: SessionFacts[], remote: RemoteListing): Known[] {
   const there = remote.sessions.map(({facts, token, record}) => ({
     facts: {...facts, cluster: cluster.name, hops: cluster.hops, token, localPort: local.find((mine) => mine.id === facts.id)?.localPort ?? facts.localPort} as SessionFacts,
     record: parseRecord(record),

@@ -119,10 +119,11 @@ async function submit(input: StartInput & {localPort: number | null; undo: Undo}
   tell({kind: 'step', id: 'submit', title: 'Submit the job'})
   // The undoing has time of its own: the signal of this command may be what ended it.
   const removal = () => ({head: link.head, engine, user: site.user, clock, tell, signal: AbortSignal.timeout(120_000)})
-  undo.add('the session’s file on this computer', () => store.remove(facts.cluster, facts.name))
-  await store.save(facts)
+  // First the directory there, which takes the name: a session of that name must not lose its file here to this one.
   undo.add('the session’s directory', () => removeFiles(removal(), facts))
   await ask(link.head.run, createRemoteSession({facts: sharedPart(facts), token: facts.token, proof: proofOf(facts.token), jobScript: script}), {signal})
+  undo.add('the session’s file on this computer', () => store.remove(facts.cluster, facts.name))
+  await store.save(facts)
   // Before qsub and not after: when its answer is lost, the job is looked for by its name.
   undo.add('the job', () => deleteJob(removal(), facts))
   const submission = await ask(link.head.run, engine.submit(args, `${facts.remoteDir}/job.sh`), {signal})

@@ -7,7 +7,7 @@ import type {Endpoint} from '../ssh/remote.ts'
 /** The words with which a job ends, and what they mean where it says no more. */
 export const END_REASONS = {
   finished: 'Jupyter was shut down',
-  deleted: 'the job was deleted, or reached a limit of its queue',
+  deleted: 'Grid Engine ended the job: it was deleted, or its time was over',
   'no-jupyter': 'Jupyter is not there',
   'module-failed': 'a module could not be loaded',
   'conda-failed': 'the conda environment could not be activated',

@@ -76,23 +76,25 @@ ${members(identity)}},
 "PasswordIdentityProvider": {
 ${members(password)}}
 }'
-python='${pythonConfig(members(socket).replaceAll('\n', ' '))}'
+python='${inQuotes(pythonConfig(JSON.stringify(socket)))}'
 for name in ${names.join(' ')}; do
   printf '%s\\n' "$config" >"$private/config/jupyter_\${name}_config.json" &&
     printf '%s\\n' "$python" >"$private/config/jupyter_\${name}_config.py" || finish no-space 1 "cannot write to $private"
 done`
 }
 
-/** The members of a JSON object, one on a line, for a single-quoted shell word. */
+/** The members of a JSON object, one on a line, as the inside of single quotes. */
 function members(object: object): string {
-  return Object.entries(object)
-    .map(([key, value]) => `"${key}": ${JSON.stringify(value)}`)
-    .join(',\n')
-    .replaceAll('"$port"', '$port')
-    .replace(/\$(token|proof|private|port)/g, "'$&'")
+  const lines = Object.entries(object).map(([key, value]) => `"${key}": ${JSON.stringify(value)}`)
+  return inQuotes(lines.join(',\n').replaceAll('"$port"', '$port'))
 }
 
-/** What JSON cannot say. `socket`: the members that place the socket, which read alike in Python. */
+/** Text for the inside of single quotes, with the job's variables put in. */
+function inQuotes(text: string): string {
+  return text.replaceAll("'", `'\\''`).replace(/\$(?:token|proof|private|port)\b/g, "'$&'")
+}
+
+/** What JSON cannot say. `socket`: the settings that place the socket, as JSON, which reads alike in Python. */
 function pythonConfig(socket: string): string {
   return `import logging, signal, sys
 
@@ -101,12 +103,29 @@ function pythonConfig(socket: string): string {
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
+# Grid Engine's warnings (USR1, USR2) go to every process of the job. The job has them ignored, which kernels
+# inherit; but Jupyter takes USR1 to print its status, and then it would kill the kernels.
+def ignore_usr1(app):
+    take_signals = app.init_signal
+
+    def init_signal(self):
+        take_signals(self)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+    app.init_signal = init_signal
+
+
+for module, name in (("jupyter_server.serverapp", "ServerApp"), ("notebook.notebookapp", "NotebookApp")):
+    app = getattr(sys.modules.get(module), name, None)
+    if hasattr(app, "init_signal"):
+        ignore_usr1(app)
+
 # Where a setting under an old name is moved to a Jupyter Server that does not know it, that is fatal;
 # and before 1.9 it knew no sockets.
 serverapp = sys.modules.get("jupyter_server.serverapp")
 if serverapp is None or hasattr(serverapp.ServerApp, "sock"):
     for name in ("NotebookApp", "LabApp", "JupyterNotebookApp"):
-        get_config()[name].update({${socket}})
+        get_config()[name].update(${socket})
 
 
 class Quiet(logging.Filter):

@@ -10,9 +10,12 @@ const FETCHED_WITHIN_MS = 20_000
 /**
  * Opens `url` by way of a redirect on a port of our own that answers once, and only this user: what stands on the
  * browser's command line is worth nothing to others. (Jupyter's way, a private file, fails in browsers shut into a sandbox.)
- * Throws when no browser asks for the page within 20 s.
+ * Throws when no browser asks for the page within 20 s, or when the signal aborts.
  */
-export async function openBrowser(url: string, browser: string | null): Promise<void> {
+export async function openBrowser(url: string, browser: string | null, signal?: AbortSignal): Promise<void> {
+  if (browser === null && process.platform === 'linux' && !process.env['DISPLAY'] && !process.env['WAYLAND_DISPLAY'] && !process.env['WSL_DISTRO_NAME']) {
+    throw new JnodeError('usage', 'There is no desktop here to open a browser on', {hint: 'Open the URL yourself, or leave the browser out with --no-browser.'})
+  }
   const path = `/${randomBytes(16).toString('hex')}`
   let fetched!: () => void
   const done = new Promise<void>((resolve) => {
@@ -31,7 +34,10 @@ export async function openBrowser(url: string, browser: string | null): Promise<
         const fail = () => reject(new JnodeError('usage', `No browser opened${browser === null ? '' : ` (${browser})`}`, {hint: 'Open the URL yourself, or name a browser with --browser.'}))
         const limit = setTimeout(fail, FETCHED_WITHIN_MS)
         timer.signal.addEventListener('abort', () => clearTimeout(limit))
+        signal?.addEventListener('abort', () => reject(signal.reason as Error), {once: true})
         child.once('error', fail)
+        // xdg-open tells by its exit status that there is no browser.
+        child.once('exit', (code) => code !== 0 && fail())
       }),
     ])
   } finally {

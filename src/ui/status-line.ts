@@ -4,6 +4,8 @@ import {timeLeft} from './views.ts'
 
 export interface StatusLine {
   show(view: SessionView): void
+  /** A line that stays, above the status line. */
+  note(text: string): void
   close(): void
 }
 
@@ -24,6 +26,10 @@ export function statusLine(stderr: NodeJS.WriteStream): StatusLine {
   return {
     show(view) {
       last = view
+      draw()
+    },
+    note(text) {
+      stderr.write(stderr.isTTY ? `\r\u001B[K${text}\n` : `${text}\n`)
       draw()
     },
     close() {
