@@ -79,6 +79,8 @@ export function exitCodeOf(error: unknown): number {
 export function asJnodeError(error: unknown): unknown {
   if (error instanceof JnodeError) return error
   if (!(error instanceof Errors.CLIError)) return error
-  const message = error.message.replaceAll(/\u001B\[[0-9;]*m/g, '').replace(/\nSee more help with --help$/, '')
-  return new JnodeError('usage', message.split('\n')[0]!, {hint: 'See more with --help.', cause: error})
+  const [first, second] = error.message.replaceAll(/\u001B\[[0-9;]*m/g, '').split('\n').map((line) => line.trim())
+  // Flags that exclude each other are told on the second line, below a heading.
+  const message = /^The following errors? occurred:$/.test(first!) ? second! : first!
+  return new JnodeError('usage', message, {hint: 'See more with --help.', cause: error})
 }
