@@ -14,6 +14,7 @@ type Answers<A extends readonly Ask<unknown>[]> = {-readonly [K in keyof A]: A[K
 
 /** Asks all questions in one round trip, in order. Throws what `run` throws, or what the first failing reader throws. */
 export async function askAll<const A extends readonly Ask<unknown>[]>(run: RunCommand, asks: A, options?: RunOptions): Promise<Answers<A>> {
+  if (asks.length === 0) return [] as unknown as Answers<A>
   const results = await run(asks.map((ask) => ask.script), options)
   return asks.map((ask, i) => ask.read(results[i]!)) as Answers<A>
 }

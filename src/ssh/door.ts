@@ -35,7 +35,7 @@ export function sshDoor({env, prompter, tell, knownHosts, nodesFile}: DoorOption
     const acceptNewFile = nodeKeys === null ? {} : {acceptNewFile: nodesFile}
     const pinned = nodeKeys === null || nodeKeys.length === 0 ? {} : {pinned: nodeKeys}
     return {
-      acceptHostKey: (hop, key, signal) => checkHostKey({hop, key, prompter, ...pinned, ...acceptNewFile, ...(signal ? {signal} : {})}),
+      acceptHostKey: (hop, key, signal) => checkHostKey({hop, key, prompter, tell, ...pinned, ...acceptNewFile, ...(signal ? {signal} : {})}),
       hostKeyAlgorithms: (hop) => preferPinned(hostKeyAlgorithms(hop, nodeKeys === null ? undefined : nodesFile), nodeKeys ?? []),
       logIn: (hop, signal) => makeAuth(hop, {tools: keyTools, prompter, secrets, tell, ...(signal ? {signal} : {})}),
     }
