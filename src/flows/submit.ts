@@ -1,0 +1,172 @@
+/** From what the user asked for to a job in the queue, with a session that is saved before the job exists. */
+import {ask} from '../ask.ts'
+import type {Undo} from '../cleanup.ts'
+import type {ClusterTarget} from '../config/cluster.ts'
+import type {StartOptions} from '../config/start-options.ts'
+import {JnodeError, throwIfAborted} from '../errors.ts'
+import {proofOf} from '../jupyter/api.ts'
+import {jobScript} from '../jupyter/job-script.ts'
+import {sharedPart, type SessionFacts} from '../session/facts.ts'
+import {createRemoteSession, remoteDir} from '../session/remote-store.ts'
+import {chooseParallelEnvironment, chooseResources} from '../sge/choose.ts'
+import {gridEngine, type GridEngine} from '../sge/client.ts'
+import {qsubArguments, type Submission} from '../sge/qsub.ts'
+import {discoverSite, type Site} from '../sge/site.ts'
+import type {Remote} from '../ssh/remote.ts'
+import type {ClusterLink, Deps} from './deps.ts'
+import {deleteJob, removeFiles} from './remove-job.ts'
+
+export interface StartInput {
+  name: string
+  options: StartOptions
+  signal: AbortSignal
+}
+
+interface Prepared {
+  site: Site
+  args: string[]
+  script: string
+  facts: SessionFacts
+}
+
+interface Submitted {
+  facts: SessionFacts
+  link: ClusterLink
+  engine: GridEngine
+  user: string
+}
+
+/** Saves the session before the job exists, so that a crash at any moment leaves a name to clean up by. */
+export async function submit(input: StartInput & {localPort: number | null; undo: Undo}, deps: Deps): Promise<Submitted> {
+  const {undo, signal} = input
+  const {store, tell} = deps
+  const {link, prepared} = await logInAndPrepare(input, deps)
+  undo.add('the connection', () => link.close())
+  const {site, args, script} = prepared
+  const facts = {...prepared.facts, localPort: input.localPort}
+  const engine = gridEngine(site)
+  const submitted = {facts, link, engine, user: site.user}
+  tell({kind: 'step', id: 'submit', title: 'Submit the job'})
+  const progress = {nameIsOurs: false}
+  undo.add('the session', () => takeBack(submitted, progress, input.options.cluster, deps))
+  // These two are not cut short by Ctrl-C: half a submission is a job that nobody knows of.
+  await ask(link.head.run, createRemoteSession({facts: sharedPart(facts), token: facts.token, proof: proofOf(facts.token), jobScript: script}))
+  progress.nameIsOurs = true
+  await store.save(facts)
+  throwIfAborted(signal)
+  const submission = await ask(link.head.run, engine.submit(args, `${facts.remoteDir}/job.sh`))
+  facts.jobId = await jobIdOf(submission, {facts, engine, link, user: site.user, signal})
+  await store.save(facts)
+  if (submission.kind === 'submitted' && submission.warning !== null) tell({kind: 'warning', text: submission.warning})
+  tell({kind: 'done', text: `Job ${facts.jobId} submitted`})
+  throwIfAborted(signal)
+  return submitted
+}
+
+/** A qsub that was under way when the link died has its answer by then. */
+const LATE_QSUB_MS = 3000
+
+/**
+ * Removes job, directory and file of a session that did not get ready, over a new connection where the old one is dead.
+ * Has time of its own, since the command's signal may be what ended it. When it fails, the file here stays: `stop` needs it.
+ */
+async function takeBack({facts, link, engine, user}: Submitted, {nameIsOurs}: {nameIsOurs: boolean}, cluster: ClusterTarget, deps: Deps): Promise<void> {
+  const signal = AbortSignal.timeout(150_000)
+  const remove = async (head: Remote) => {
+    const context = {head, engine, user, clock: deps.clock, tell: deps.tell, signal}
+    // By its name where qsub's answer was lost; but only once the name is known to be this session's.
+    if (nameIsOurs) await deleteJob(context, facts)
+    await removeFiles(context, facts)
+  }
+  try {
+    await remove(link.head)
+  } catch (error) {
+    if (!(error instanceof JnodeError) || error.code !== 'connection-lost') throw error
+    await deps.clock.sleep(LATE_QSUB_MS, signal)
+    const again = await deps.connect(cluster, {signal, silent: true})
+    try {
+      await remove(again.head)
+    } finally {
+      await again.close()
+    }
+  }
+  if (nameIsOurs) await deps.store.remove(facts.cluster, facts.name)
+}
+
+async function logInAndPrepare(input: StartInput, deps: Deps): Promise<{link: ClusterLink; prepared: Prepared}> {
+  deps.tell({kind: 'step', id: 'login', title: `Log in to ${input.options.cluster.label}`})
+  const link = await deps.connect(input.options.cluster, {signal: input.signal})
+  try {
+    return {link, prepared: await prepare(input, link, deps)}
+  } catch (error) {
+    await link.close()
+    throw error
+  }
+}
+
+/** Learns what the site calls things, and says in its words what the user asked for. */
+export async function prepare({name, options, signal}: StartInput, {head}: ClusterLink, deps: Deps): Promise<Prepared> {
+  const {cluster} = options
+  const learn = {parallelEnvironments: options.cores > 1 || options.pe !== null, resources: options.memoryBytes !== null || options.gpus > 0}
+  const site = await ask(head.run, discoverSite({setup: cluster.sgeSetup, learn}), {signal})
+  const dir = remoteDir(site.home, name)
+  const jobName = `jnode-${name}`
+  const args = qsubArguments(
+    {
+      name: jobName,
+      slots: options.cores,
+      parallelEnvironment: chooseParallelEnvironment(site, {slots: options.cores, queue: options.queue, asked: options.pe}),
+      memoryBytes: options.memoryBytes,
+      gpus: options.gpus,
+      runSeconds: options.runSeconds,
+      queue: options.queue,
+      node: options.node,
+      project: options.project,
+      account: options.account,
+      extraArgs: options.sgeArgs,
+      logPath: `${dir}/log`,
+      shell: '/bin/sh',
+    },
+    chooseResources(site, options, cluster),
+  )
+  const id = deps.randomHex(16)
+  const {app, dir: workDir, modules, conda, setup} = options
+  const script = jobScript({name, sessionDir: dir, app, listen: options.route === 'node' ? 'loopback' : 'socket', dir: workDir, modules, conda, setup})
+  const facts: SessionFacts = {
+    version: 1,
+    id,
+    name,
+    cluster: cluster.name,
+    hops: cluster.hops,
+    host: head.label,
+    jobId: null,
+    jobName,
+    slots: options.cores,
+    memoryBytes: options.memoryBytes,
+    runSeconds: options.runSeconds,
+    app,
+    remoteDir: dir,
+    submittedAt: new Date(deps.clock.now()).toISOString(),
+    startedAt: null,
+    localPort: null,
+    page: '',
+    token: deps.randomHex(24),
+  }
+  return {site, args, script, facts}
+}
+
+async function jobIdOf(submission: Submission, context: {facts: SessionFacts; engine: GridEngine; link: ClusterLink; user: string; signal: AbortSignal}): Promise<string> {
+  switch (submission.kind) {
+    case 'submitted':
+      return submission.jobId
+    case 'rejected':
+      throw new JnodeError(submission.code, submission.message, {...(submission.hint ? {hint: submission.hint} : {})})
+    case 'uncertain': {
+      const {facts, engine, link, user, signal} = context
+      const list = await ask(link.head.run, engine.list(user), {signal})
+      const job = list.kind === 'known' ? list.jobs.find((candidate) => candidate.name === facts.jobName) : undefined
+      if (!job) throw new JnodeError('rejected', `qsub gave an answer that is not understood: ${submission.said}`, {hint: 'Run the line of --dry-run on the head node to see what it says there.'})
+      return job.id
+    }
+  }
+}
