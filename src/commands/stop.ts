@@ -14,8 +14,12 @@ export default class Stop extends BaseCommand {
     const {argv, flags} = await this.parse(Stop)
     const runtime = await this.outside(flags)
     const found = await sessionsToEnd(argv as string[], {all: flags.all, wanted: (name) => runtime.wanted(name, flags)}, runtime.deps, this.signal)
+    const clusters = new Map(found.map(({cluster}) => [cluster.name, cluster]))
     const stopped: StopOutcome[] = []
-    for (const {name, cluster} of found) stopped.push(await stop({name, cluster, signal: this.signal}, runtime.deps))
+    for (const cluster of clusters.values()) {
+      const names = found.filter((session) => session.cluster.name === cluster.name).map(({name}) => name)
+      stopped.push(...(await stop({names, cluster, signal: this.signal}, runtime.deps)))
+    }
     return this.result({stopped}, (done) => (done.stopped.length === 0 ? 'There is nothing to stop.' : done.stopped.map(stopText).join('\n')))
   }
 }

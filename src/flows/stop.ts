@@ -5,12 +5,13 @@ import {JnodeError, messageOf} from '../errors.ts'
 import {jupyterApi} from '../jupyter/api.ts'
 import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
-import {readRemoteSessions} from '../session/remote-store.ts'
+import {jobNameOf, readRemoteSessions, remoteDir, type RemoteListing} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
 import {NOTHING} from './learn.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
-import type {Deps} from './deps.ts'
+import type {JobList} from '../sge/qstat.ts'
+import type {ClusterLink, Deps} from './deps.ts'
 import type {Remote} from '../ssh/remote.ts'
 import {foreignJobId} from './foreign.ts'
 import type {OpenSession} from './open-session.ts'
@@ -51,40 +52,74 @@ async function endJob(context: RemovalContext, facts: SessionFacts, deps: Deps):
 }
 
 export interface StopInput {
-  name: string
+  names: string[]
   cluster: ClusterTarget
   signal: AbortSignal
 }
 
-/** Stops one session: through its keeper where one lives, else over a connection of its own. Throws `no-session`. */
-export async function stop({name, cluster, signal}: StopInput, deps: Deps): Promise<StopOutcome> {
-  const keeper = await deps.keepers.find(cluster.name, name)
-  const outcome = await keeper?.stop().catch(() => null)
-  if (outcome) return outcome
+/** Stops sessions of one cluster: through their keepers where they live, the rest over one connection. Throws `no-session`. */
+export async function stop({names, cluster, signal}: StopInput, deps: Deps): Promise<StopOutcome[]> {
+  const outcomes: StopOutcome[] = []
+  const rest: string[] = []
+  for (const name of names) {
+    const keeper = await deps.keepers.find(cluster.name, name)
+    const outcome = (await keeper?.stop().catch(() => null)) ?? null
+    if (outcome) outcomes.push(outcome)
+    else rest.push(name)
+  }
+  if (rest.length > 0) outcomes.push(...(await stopOverConnection(rest, cluster, deps, signal)))
+  return outcomes
+}
+
+async function stopOverConnection(names: string[], cluster: ClusterTarget, deps: Deps, signal: AbortSignal): Promise<StopOutcome[]> {
   deps.tell({kind: 'step', id: 'login', title: `Log in to ${cluster.label}`})
   const link = await deps.connect(cluster, {signal})
   try {
     const site = await ask(link.head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
-    const engine = gridEngine(site)
-    const [jobs, listing] = await askAll(link.head.run, [engine.list(site.user), readRemoteSessions(name)], {signal})
-    const facts = await factsOf({name, cluster}, listing.sessions[0], deps)
-    if (!facts || facts.foreign) throw await notOurs({name, head: link.head, engine, user: site.user, cluster, signal})
-    const record = parseRecord(listing.sessions[0]?.record ?? '')
-    const job = jobOf(facts, jobs)
-    if (job?.phase === 'running' && record) await shutDownThroughNode({facts, record, link}, deps, signal)
-    await endJob({head: link.head, engine, user: site.user, clock: deps.clock, tell: deps.tell, signal}, facts, deps)
-    await keeper?.disconnect().catch(() => {})
-    return {name, jobId: facts.jobId, was: job ? (job.phase === 'running' ? 'running' : 'waiting') : 'ended'}
+    const context = {head: link.head, engine: gridEngine(site), user: site.user, clock: deps.clock, tell: deps.tell, signal}
+    const [jobs, listing] = await askAll(link.head.run, [context.engine.list(site.user), readRemoteSessions(names.length === 1 ? names[0] : undefined)], {signal})
+    const outcomes: StopOutcome[] = []
+    for (const name of names) outcomes.push(await stopOne(name, {context, link, cluster, jobs, listing, home: site.home}, deps))
+    return outcomes
   } finally {
     await link.close()
   }
 }
 
+interface Scene {
+  context: RemovalContext
+  link: ClusterLink
+  cluster: ClusterTarget
+  jobs: JobList
+  listing: RemoteListing
+  home: string
+}
+
+async function stopOne(name: string, scene: Scene, deps: Deps): Promise<StopOutcome> {
+  const {context, link, cluster, jobs, listing} = scene
+  const there = listing.sessions.find(({facts}) => facts.name === name)
+  const facts = await factsOf(name, scene, deps)
+  if (!facts || facts.foreign) throw await notOurs({name, ...context, cluster})
+  const record = parseRecord(there?.record ?? '')
+  const job = jobOf(facts, jobs)
+  if (job?.phase === 'running' && record) await shutDownThroughNode({facts, record, link}, deps, context.signal)
+  await endJob(context, facts, deps)
+  const keeper = await deps.keepers.find(cluster.name, name)
+  await keeper?.disconnect().catch(() => {})
+  return {name, jobId: facts.jobId, was: job ? (job.phase === 'running' ? 'running' : 'waiting') : 'ended'}
+}
+
 /** The cluster's copy of the facts is the truth; this computer's serves where the cluster has none (any more). */
-async function factsOf({name, cluster}: {name: string; cluster: ClusterTarget}, remote: {facts: SharedFactsLike; token: string} | undefined, deps: Deps): Promise<SessionFacts | null> {
-  const local = await deps.store.load(cluster.name, name)
-  if (remote) return {...remote.facts, cluster: cluster.name, hops: cluster.hops, token: remote.token, jobId: remote.facts.jobId ?? local?.jobId ?? null} as SessionFacts
-  return local
+async function factsOf(name: string, {cluster, listing, home, context}: Scene, deps: Deps): Promise<SessionFacts | null> {
+  // A file here that cannot be read is no reason to leave a job running.
+  const local = await deps.store.load(cluster.name, name).catch(() => null)
+  const here = {cluster: cluster.name, hops: cluster.hops}
+  const there = listing.sessions.find(({facts}) => facts.name === name)
+  if (there) return {...there.facts, ...here, token: there.token, jobId: there.facts.jobId ?? local?.jobId ?? null}
+  if (local || !listing.broken.some((item) => item.name === name)) return local
+  // Only its directory is left, with facts that cannot be read: job and directory are found by the name.
+  const unknown = {id: '', jobId: null, slots: 1, memoryBytes: null, runSeconds: null, app: '', submittedAt: '', startedAt: null, localPort: null, page: '', token: ''}
+  return {version: 1, ...unknown, ...here, name, host: context.head.label, jobName: jobNameOf(name), remoteDir: remoteDir(home, name)}
 }
 
 /** Why there is nothing to stop: only sessions are ended, never a job that jnode did not start. */
@@ -98,10 +133,8 @@ async function notOurs({name, head, engine, user, cluster, signal}: {name: strin
   return new JnodeError('no-session', `Job ${jobId} was not started by jnode`, {hint: `\`jnode disconnect ${name}\` closes its tunnel; \`qdel ${jobId}\` on the head node ends it.`})
 }
 
-type SharedFactsLike = Omit<SessionFacts, 'cluster' | 'hops' | 'token'>
-
 /** Asks Jupyter itself to end, so that kernels and files are put away properly. Not needed for the rest to work. */
-async function shutDownThroughNode({facts, record, link}: {facts: SessionFacts; record: JobRecord; link: OpenSession['link']}, deps: Deps, signal: AbortSignal): Promise<void> {
+async function shutDownThroughNode({facts, record, link}: {facts: SessionFacts; record: JobRecord; link: ClusterLink}, deps: Deps, signal: AbortSignal): Promise<void> {
   if (!record.endpoint || !record.listening) return
   const tunnel = await openTunnel({port: 0, orNext: false})
   try {

@@ -7,7 +7,7 @@ import {JnodeError, throwIfAborted} from '../errors.ts'
 import {proofOf} from '../jupyter/api.ts'
 import {jobScript} from '../jupyter/job-script.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
-import {createRemoteSession, remoteDir} from '../session/remote-store.ts'
+import {createRemoteSession, jobNameOf, remoteDir} from '../session/remote-store.ts'
 import {chooseParallelEnvironment, chooseResources} from '../sge/choose.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {qsubArguments, type Submission} from '../sge/qsub.ts'
@@ -110,7 +110,7 @@ export async function prepare({name, options, signal}: StartInput, {head}: Clust
   const learn = {parallelEnvironments: options.cores > 1 || options.pe !== null, resources: options.memoryBytes !== null || options.gpus > 0}
   const site = await ask(head.run, discoverSite({setup: cluster.sgeSetup, learn}), {signal})
   const dir = remoteDir(site.home, name)
-  const jobName = `jnode-${name}`
+  const jobName = jobNameOf(name)
   const args = qsubArguments(
     {
       name: jobName,

@@ -31,6 +31,11 @@ export function remoteDir(home: string, name: string): string {
   return `${home.replace(/\/+$/, '')}/.jnode/sessions/${name}`
 }
 
+/** Grid Engine's name for a session's job. */
+export function jobNameOf(name: string): string {
+  return `jnode-${name}`
+}
+
 const EXISTS = 17
 const CANNOT_WRITE = 18
 
