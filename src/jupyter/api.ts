@@ -50,8 +50,6 @@ export interface Kernel {
   lastActivity: string
 }
 
-export type JupyterApi = ReturnType<typeof jupyterApi>
-
 /**
  * Calls throw `connection-lost` when nobody answers (try again), and `unexpected` when the answer is not one that
  * Jupyter gives to its owner.
@@ -135,9 +133,9 @@ async function send(fetch: ApiOptions['fetch'], url: URL, init: RequestInit, {si
   } catch (error) {
     throwIfAborted(signal)
     if (limit.aborted) throw new JnodeError('connection-lost', `Jupyter did not answer within ${timeoutMs} ms`, {cause: error})
-    // fetch says "fetch failed" and keeps the reason one level deeper; HPE_ are the HTTP parser's complaints.
+    // fetch says "fetch failed" and keeps the reason one level deeper; Node 24 gives the HTTP parser's complaints no code.
     const reason = error instanceof Error && error.cause !== undefined ? error.cause : error
-    if (String((reason as {code?: unknown}).code).startsWith('HPE_')) throw new JnodeError('unexpected', `It does not speak HTTP: ${messageOf(reason)}`, {cause: error})
+    if ((reason as {name?: unknown}).name === 'HTTPParserError') throw new JnodeError('unexpected', `It does not speak HTTP: ${messageOf(reason)}`, {cause: error})
     throw new JnodeError('connection-lost', `Jupyter does not answer: ${messageOf(reason)}`, {cause: error})
   }
 }

@@ -5,6 +5,7 @@
  * in it: the token and the proof lie beside it in 0600 files. The outer half here takes Grid Engine's signals,
  * watches and cleans up; the inner half (start-script.ts) becomes Jupyter.
  */
+import {JnodeError} from '../errors.ts'
 import {configShell} from './server-config.ts'
 import {directory, startScript, type StartSpec} from './start-script.ts'
 
@@ -16,8 +17,14 @@ export interface JobSpec extends StartSpec {
   listen: 'socket' | 'loopback'
 }
 
-/** Shell text of the job, without secrets; one LF after each line, no line that qsub would take for an option. */
+/**
+ * Shell text of the job, without secrets; one LF after each line, no line that qsub would take for an option.
+ * Throws `usage` for a program that cannot be one of Jupyter's.
+ */
 export function jobScript(spec: JobSpec): string {
+  if (!/^[a-z][\w-]*$/i.test(spec.app)) {
+    throw new JnodeError('usage', `"${spec.app}" is not a program of Jupyter`, {hint: 'Take lab, notebook, server, or another word of `jupyter WORD`.'})
+  }
   const inner = startScript(spec)
   const mark = unusedMark(inner)
   const names = [...new Set(['server', 'notebook', 'lab', ...(spec.app === 'auto' ? [] : [spec.app.replaceAll('-', '_')])])]

@@ -297,6 +297,10 @@ describe('the text', () => {
     expect(jobScript({...spec, setup: ['one\r\ntwo\r\n']})).not.toContain('\r')
   })
 
+  it.each(['', 'lab; touch pwned', '../lab', '--help'])('is refused for the program "%s"', (app) => {
+    expect(() => jobScript({...spec, app})).toThrowError(expect.objectContaining({code: 'usage'}))
+  })
+
   it('is as it was reviewed', async () => {
     const text = jobScript({...spec, app: 'auto', dir: '~/my work', modules: ['anaconda/2024'], conda: 'science', setup: ['export A=1', '. venv/bin/activate']})
     await expect(text).toMatchFileSnapshot('../../fixtures/job-scripts/full.sh')
