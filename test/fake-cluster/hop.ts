@@ -33,6 +33,12 @@ export interface Hop {
   readonly links: ReadonlySet<Link>
 }
 
+/**
+ * Not chacha20: where ssh2's native part is missing (no compiler, or another Node than the one that installed it),
+ * its chacha20 keeps the packet's number in a variable that all connections share, and one inside of another mixes them up.
+ */
+const CIPHERS: ssh2.Algorithms = {cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com']}
+
 /** Inside the cluster. */
 const CALM: Weather = {delayMs: () => 0, sent: () => {}}
 
@@ -51,7 +57,7 @@ export function makeHop(options: HopOptions): Hop {
       const link = makeLink(outer, weather)
       links.add(link)
       link.stream.once('close', () => links.delete(link))
-      const server = new ssh2.Server({hostKeys: [options.hostKey()], ident: 'OpenSSH_9.2p1 Fake'}, (client) => {
+      const server = new ssh2.Server({hostKeys: [options.hostKey()], ident: 'OpenSSH_9.2p1 Fake', algorithms: CIPHERS}, (client) => {
         client.on('error', () => link.cut())
         guardLogin(client, account, record)
         client.on('session', (accept) => serveSession(accept(), options))
