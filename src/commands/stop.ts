@@ -1,7 +1,8 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../base-command.ts'
 import {sessionsToEnd} from '../flows/find-session.ts'
-import {stop, type StopOutcome} from '../flows/stop.ts'
+import type {StopOutcome} from '../flows/keepers.ts'
+import {stop} from '../flows/stop.ts'
 import {clusterFlags} from './flags.ts'
 
 export default class Stop extends BaseCommand {

@@ -8,8 +8,7 @@ import {createServer, request, type IncomingMessage, type ServerResponse} from '
 import {tmpdir, userInfo} from 'node:os'
 import {dirname, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
-import type {Keeper, KeeperDirectory, KeeperStatus} from '../flows/keepers.ts'
-import type {StopOutcome} from '../flows/stop.ts'
+import type {Keeper, KeeperDirectory, KeeperStatus, StopOutcome} from '../flows/keepers.ts'
 
 export interface ControlHandlers {
   status(): KeeperStatus

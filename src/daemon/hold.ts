@@ -2,9 +2,9 @@
 import type {ClusterTarget} from '../config/cluster.ts'
 import type {Deps} from '../flows/deps.ts'
 import {keepSession, type KeepEnd} from '../flows/keep-session.ts'
-import type {KeeperStatus, TunnelState} from '../flows/keepers.ts'
+import type {KeeperStatus, StopOutcome, TunnelState} from '../flows/keepers.ts'
 import type {OpenSession} from '../flows/open-session.ts'
-import {stopOpenSession, type StopOutcome} from '../flows/stop.ts'
+import {stopOpenSession} from '../flows/stop.ts'
 import {controlPath, serveControl} from './control.ts'
 
 export interface HoldOptions {

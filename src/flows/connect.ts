@@ -30,6 +30,8 @@ const DEFAULT_PORT = 8888
 export async function connect(input: ConnectInput, deps: Deps): Promise<OpenSession> {
   const {cluster, name} = input
   const signal = limited(input.signal, input.waitSeconds)
+  // One whose tunnel is down, or waits for a login that it must not ask for, gives way.
+  await (await deps.keepers.find(cluster.name, name))?.disconnect()
   deps.tell({kind: 'step', id: 'login', title: `Log in to ${cluster.label}`})
   const link = await deps.connect(cluster, {signal})
   try {
@@ -58,6 +60,8 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
     const watch = watchJob({head: link.head, engine, user: site.user, facts, clock: deps.clock, tell: deps.tell, signal}, EAGER)
     try {
       const way = await waitForServer({facts, link, watch, tunnel, signal}, deps)
+      // Two at the same moment: the first one keeps the session, and its port stays in the file.
+      if (await deps.keepers.find(cluster.name, facts.name)) throw new JnodeError('session-exists', `Another jnode has just connected ${facts.name}`, {hint: `\`jnode url ${facts.name}\` prints its URL.`})
       await deps.store.save(facts)
       if (!facts.foreign) await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal})
       return {facts, link, engine, user: site.user, tunnel, way}

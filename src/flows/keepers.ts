@@ -1,6 +1,4 @@
 /** Keepers as flows see them: the process that holds a session's tunnel, here or in the background. */
-import type {StopOutcome} from './stop.ts'
-
 export type TunnelState = 'connected' | 'reconnecting' | 'needs-login' | 'closed'
 
 export interface KeeperStatus {
@@ -13,6 +11,13 @@ export interface KeeperStatus {
   localPort: number
   route: string
   reconnects: number
+}
+
+export interface StopOutcome {
+  name: string
+  jobId: string | null
+  /** What was found: a job that was ended now, or one that had ended before. */
+  was: 'running' | 'waiting' | 'ended'
 }
 
 /** A live keeper of this computer. */

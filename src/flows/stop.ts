@@ -8,23 +8,17 @@ import type {SessionFacts} from '../session/facts.ts'
 import {jobNameOf, readRemoteSessions, remoteDir, type RemoteListing} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
-import {NOTHING} from './learn.ts'
-import {openTunnel} from '../tunnel/tunnel.ts'
 import type {JobList} from '../sge/qstat.ts'
-import type {ClusterLink, Deps} from './deps.ts'
 import type {Remote} from '../ssh/remote.ts'
+import {openTunnel} from '../tunnel/tunnel.ts'
+import type {ClusterLink, Deps} from './deps.ts'
 import {foreignJobId} from './foreign.ts'
+import type {StopOutcome} from './keepers.ts'
+import {NOTHING} from './learn.ts'
 import type {OpenSession} from './open-session.ts'
 import {checkListenerOwner, nodeAddress, wayTo} from './reach-server.ts'
 import {deleteJob, removeFiles, type RemovalContext} from './remove-job.ts'
 import {jobOf} from './status.ts'
-
-export interface StopOutcome {
-  name: string
-  jobId: string | null
-  /** What was found: a job that was ended now, or one that had ended before. */
-  was: 'running' | 'waiting' | 'ended'
-}
 
 const SHUTDOWN_MS = 5000
 
