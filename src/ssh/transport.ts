@@ -2,7 +2,7 @@
  * The ssh2 transport: one connection per hop, each inside the one before, everything else multiplexed on it.
  * The only file that imports ssh2. Traps it steps around: Nagle, host keys unchecked by default, no keepalive.
  */
-import {connect as connectTcp, type Socket} from 'node:net'
+import {connect as connectTcp} from 'node:net'
 import type {Duplex} from 'node:stream'
 import ssh2, {type Client, type ClientChannel, type ConnectConfig} from 'ssh2'
 import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
@@ -11,6 +11,7 @@ import type {Hop} from './host-config.ts'
 import type {KeyTools} from './identities.ts'
 import {describe} from './local.ts'
 import {coalesceWrites, fitPackets, sendAtOnce} from './packets.ts'
+import {openProxy} from './proxy-command.ts'
 import type {Endpoint, OpenStream, Remote} from './remote.ts'
 import {followOver, runOver, SHELL_COMMAND, type OpenShell, type ShellProcess} from './remote-command.ts'
 
@@ -72,8 +73,9 @@ export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: A
   return {...last, close}
 }
 
-async function dial(hop: Hop, signal?: AbortSignal): Promise<Socket> {
+async function dial(hop: Hop, signal?: AbortSignal): Promise<Duplex> {
   throwIfAborted(signal)
+  if (hop.proxyCommand !== null) return openProxy(hop.proxyCommand)
   return new Promise((resolve, reject) => {
     const socket = connectTcp({
       host: hop.host,
