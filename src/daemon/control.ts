@@ -3,7 +3,7 @@
  * `GET /status`, `POST /disconnect`, `POST /stop`.
  */
 import {createHash} from 'node:crypto'
-import {chmod, mkdir, unlink} from 'node:fs/promises'
+import {chmod, lstat, mkdir, unlink} from 'node:fs/promises'
 import {createServer, request, type IncomingMessage, type ServerResponse} from 'node:http'
 import {tmpdir, userInfo} from 'node:os'
 import {dirname, join} from 'node:path'
@@ -102,11 +102,19 @@ function ask<T>(path: string, method: 'GET' | 'POST', url: string, timeoutMs = A
   })
 }
 
+/** A directory in /tmp may be somebody else's, who would then tell us where to send a token. */
+async function isOurs(directory: string): Promise<boolean> {
+  if (process.platform === 'win32') return true
+  const found = await lstat(directory).catch(() => null)
+  return found !== null && found.isDirectory() && found.uid === process.getuid?.()
+}
+
 /** The live keepers of this computer. One that does not answer within 3 s does not count as alive. */
 export function keeperDirectory(stateDir: string): KeeperDirectory {
   return {
     async find(cluster, name): Promise<Keeper | null> {
       const path = controlPath(stateDir, cluster, name)
+      if (!(await isOurs(dirname(path)))) return null
       const status = await ask<KeeperStatus>(path, 'GET', '/status', 3000).catch(() => null)
       if (!status) return null
       return {
