@@ -147,14 +147,21 @@ function connector({env, tell, prompter, stateDir}: Outside & {stateDir: string}
 
 function localLink(toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal) => Promise<Remote>): ClusterLink {
   const head = localRemote()
+  // Connections to nodes stand on their own here, in place of inside of one to the head.
+  const nodes: Remote[] = []
   return {
     head,
     async toNode(node, signal) {
       // A head node may run jobs itself.
       if (node.names.includes(hostname())) return localRemote()
-      return firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys}, signal))
+      const remote = await firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys}, signal))
+      nodes.push(remote)
+      return remote
     },
-    close: () => head.close(),
+    async close() {
+      await Promise.all(nodes.map((node) => node.close()))
+      await head.close()
+    },
   }
 }
 
