@@ -52,7 +52,8 @@ export function createRemoteSession({facts, token, proof, jobScript}: NewSession
   const dir = quote(facts.remoteDir)
   const files = {'job.sh': jobScript, token, proof, 'session.json': JSON.stringify(facts, null, 2), record: '', log: ''}
   // printf is the shell's own: nothing of this shows in a process list. `record` exists from the start, because
-  // NFS may remember for half a minute that a file is missing.
+  // NFS may remember for half a minute that a file is missing. Of a full disk some shells' printf says no more than
+  // "I/O error"; a program that tries to write something large has the reason.
   const writes = Object.entries(files).map(([file, text]) => `printf %s ${quote(text)} > ${dir}/${file}`)
   return {
     script: `umask 077
@@ -60,7 +61,7 @@ parent=${quote(parentOf(facts.remoteDir))}
 mkdir -p "$parent" || exit ${CANNOT_WRITE}
 [ -d ${dir} ] && exit ${EXISTS}
 mkdir ${dir} || exit ${CANNOT_WRITE}
-${writes.join(' &&\n')} || { rm -rf ${dir}; exit ${CANNOT_WRITE}; }`,
+${writes.join(' &&\n')} || { cat /bin/sh > ${dir}/log; rm -rf ${dir}; exit ${CANNOT_WRITE}; }`,
     read({exitCode, stderr}) {
       if (exitCode === 0) return
       if (exitCode === EXISTS) {
