@@ -92,12 +92,13 @@ if [ -z "$private" ]; then
 fi
 
 IFS= read -r node </proc/sys/kernel/hostname || node=$(hostname)
-set -- '' 'jnode-record 1' "job \${JOB_ID-}" "node $node" "name \${HOSTNAME-}" "slots \${NSLOTS-}" "tmpdir \${TMPDIR%%"$newline"*}"
+set -- '' 'jnode-record 1' "job \${JOB_ID-}" "name \${HOSTNAME-}" "slots \${NSLOTS-}" "tmpdir \${TMPDIR%%"$newline"*}"
 for file in /etc/ssh/ssh_host_*_key.pub; do
   [ -r "$file" ] && read -r type key rest <"$file" && set -- "$@" "hostkey $type $key"
 done
 [ $listen = loopback ] || set -- "$@" "endpoint socket $private/sock"
-note "$@"
+# The node last: it is logged in to as soon as this line is read, and by then its keys must be known.
+note "$@" "node $node"
 
 IFS= read -r token <"$session/token"
 IFS= read -r proof <"$session/proof"

@@ -53,6 +53,13 @@ describe.each(shells)('under %s', (...shell) => {
     expect(statSync(`${run.session}/record`).mode & 0o777).toBe(0o600)
   })
 
+  it('names the node after its keys, since it is logged in to as soon as it is named', async () => {
+    start({shell})
+    await run.until((record) => record.startedAt !== null)
+    const lines = readFileSync(`${run.session}/record`, 'utf8').split('\n')
+    expect(lines[lines.findIndex((line) => line.startsWith('started ')) - 1]).toMatch(/^node \S/)
+  })
+
   it('ends the server and leaves nothing when Grid Engine announces the kill', async () => {
     start({shell})
     await run.until((record) => record.listening)
