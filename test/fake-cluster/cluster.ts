@@ -13,7 +13,7 @@ import {join} from 'node:path'
 import ssh2, {type ParsedKey} from 'ssh2'
 import {runCommand} from './command.ts'
 import {concerns, HOPS, type ActiveFaults, type FaultName, type Faults, type HopName} from './faults.ts'
-import {openDoor} from './grid/door.ts'
+import {bellOf, openDoor} from './grid/door.ts'
 import {makeGrid, type Grid, type Timing} from './grid/grid.ts'
 import type {Job} from './grid/job.ts'
 import {makePrograms} from './grid/programs.ts'
@@ -193,6 +193,7 @@ function applyFaults({faults, places}: Base): void {
   // root may write everywhere, so there the login shell runs as nobody instead (command.ts), who must get in.
   const asRoot = process.getuid?.() === 0
   if (asRoot) chmodSync(places.root, faults['home-not-writable'] ? 0o755 : 0o700)
+  for (const path of asRoot ? [places.asks, bellOf(places.asks)] : []) chmodSync(path, faults['home-not-writable'] ? 0o777 : 0o700)
   chmodSync(places.home, faults['home-not-writable'] ? 0o555 : 0o700)
 }
 

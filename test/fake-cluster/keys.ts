@@ -14,8 +14,19 @@ export interface Keys {
   other: KeyPair
 }
 
+/** ssh2 drops a leading zero byte, so that one pair in 130 is of no use: it is tried out. */
+export function makeKeyPair(): KeyPair {
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519')
+    const [secret, open] = [ssh2.utils.parseKey(pair.private), ssh2.utils.parseKey(pair.public)]
+    if (secret instanceof Error || open instanceof Error) continue
+    const signature = secret.sign('text') as Buffer | Error
+    if (!(signature instanceof Error) && open.verify('text', signature) === true) return pair
+  }
+}
+
 export function makeKeys(): Keys {
-  const pair = () => ssh2.utils.generateKeyPairSync('ed25519')
+  const pair = makeKeyPair
   return {user: pair(), other: pair(), host: {gateway: pair(), head: pair(), node1: pair(), node2: pair()}}
 }
 

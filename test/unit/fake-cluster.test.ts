@@ -5,6 +5,7 @@ import {dirname, join} from 'node:path'
 import ssh2 from 'ssh2'
 import {afterEach, expect, test} from 'vitest'
 import {startFakeCluster, type FakeCluster, type FakeClusterOptions} from '../fake-cluster/cluster.ts'
+import {makeKeyPair} from '../fake-cluster/keys.ts'
 
 let cluster: FakeCluster
 afterEach(() => cluster.close())
@@ -90,7 +91,7 @@ test('the ssh program reaches head and node through the gateway with the laptopâ
 
 test('a wrong key is refused, and the record shows it', async () => {
   await up()
-  const {private: key} = ssh2.utils.generateKeyPairSync('ed25519')
+  const {private: key} = makeKeyPair()
   await expect(login({port: cluster.headPort, key})).rejects.toThrow('authentication')
   expect(cluster.accepted('head')).toBe(0)
   expect(cluster.attempts('head')).toContainEqual({method: 'publickey', user: 'ada', detail: 'ssh-ed25519 unknown', ok: false})

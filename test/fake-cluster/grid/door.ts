@@ -36,9 +36,14 @@ interface Door {
   wantsStdin(request: Request): boolean
 }
 
+/** The pipe at which programs ring. */
+export function bellOf(asks: string): string {
+  return join(asks, 'bell')
+}
+
 /** Opens the door; returns how to close it. */
 export function openDoor({asks, bin, wantsStdin}: Door, answer: Answerer): () => void {
-  const bell = join(asks, 'bell')
+  const bell = bellOf(asks)
   execFileSync('mkfifo', [bell])
   for (const program of PROGRAMS) writeProgram(join(bin, program), programText(program, asks))
   // Opened for writing too, so that it does not end when the last program has hung up.
@@ -89,7 +94,7 @@ function readRequest(ask: string): Request {
 /** The pipe to be woken by is opened for reading and writing, so that neither side waits for the other to open it. */
 function programText(program: string, asks: string): string {
   return `ulimit -S -f unlimited
-bell=${quote(join(asks, 'bell'))}
+bell=${quote(bellOf(asks))}
 ask=${quote(asks)}/$$
 mkdir "$ask" && mkfifo "$ask/wake" || exit 1
 printf '%s\\0' ${program} "$PWD" "$@" >"$ask/argv"

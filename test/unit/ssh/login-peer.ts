@@ -7,6 +7,7 @@ import {emptySecrets, makeAuth, type Secrets} from '../../../src/ssh/auth.ts'
 import type {Hop} from '../../../src/ssh/host-config.ts'
 import type {KeyTools} from '../../../src/ssh/identities.ts'
 import type {Prompter, Question} from '../../../src/ssh/prompt.ts'
+import {makeKeyPair} from '../../fake-cluster/keys.ts'
 
 export const tools: KeyTools = {
   parseKey: ssh2.utils.parseKey,
@@ -14,7 +15,7 @@ export const tools: KeyTools = {
   BaseAgent: ssh2.BaseAgent as unknown as KeyTools['BaseAgent'],
 }
 
-export const hostKey = ssh2.utils.generateKeyPairSync('ed25519')
+export const hostKey = makeKeyPair()
 
 interface Round {
   name?: string
