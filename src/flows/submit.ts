@@ -47,20 +47,28 @@ export async function submit(input: StartInput & {localPort: number | null; undo
   const engine = gridEngine(site)
   const submitted = {facts, link, engine, user: site.user}
   tell({kind: 'step', id: 'submit', title: 'Submit the job'})
-  const progress = {nameIsOurs: false}
+  const progress = {nameIsOurs: false, mayHaveJob: false}
   undo.add('the session', () => takeBack(submitted, progress, input.options.cluster, deps))
   // These two are not cut short by Ctrl-C: half a submission is a job that nobody knows of.
   await ask(link.head.run, createRemoteSession({facts: sharedPart(facts), token: facts.token, proof: proofOf(facts.token), jobScript: script}))
   progress.nameIsOurs = true
   await store.save(facts)
   throwIfAborted(signal)
+  progress.mayHaveJob = true
   const submission = await ask(link.head.run, engine.submit(args, `${facts.remoteDir}/job.sh`))
+  if (submission.kind === 'rejected') progress.mayHaveJob = false
   facts.jobId = await jobIdOf(submission, {facts, engine, link, user: site.user, signal})
   await store.save(facts)
   if (submission.kind === 'submitted' && submission.warning !== null) tell({kind: 'warning', text: submission.warning})
   tell({kind: 'done', text: `Job ${facts.jobId} submitted`})
   throwIfAborted(signal)
   return submitted
+}
+
+interface Progress {
+  /** The directory on the cluster is this session's, and not another one's of the same name. */
+  nameIsOurs: boolean
+  mayHaveJob: boolean
 }
 
 /** A qsub that was under way when the link died has its answer by then. */
@@ -70,12 +78,12 @@ const LATE_QSUB_MS = 3000
  * Removes job, directory and file of a session that did not get ready, over a new connection where the old one is dead.
  * Has time of its own, since the command's signal may be what ended it. When it fails, the file here stays: `stop` needs it.
  */
-async function takeBack({facts, link, engine, user}: Submitted, {nameIsOurs}: {nameIsOurs: boolean}, cluster: ClusterTarget, deps: Deps): Promise<void> {
+async function takeBack({facts, link, engine, user}: Submitted, {nameIsOurs, mayHaveJob}: Progress, cluster: ClusterTarget, deps: Deps): Promise<void> {
   const signal = AbortSignal.timeout(150_000)
   const remove = async (head: Remote) => {
     const context = {head, engine, user, clock: deps.clock, tell: deps.tell, signal}
-    // By its name where qsub's answer was lost; but only once the name is known to be this session's.
-    if (nameIsOurs) await deleteJob(context, facts)
+    // By its name where qsub's answer was lost. A Grid Engine that took no job need not be able to list any.
+    if (mayHaveJob) await deleteJob(context, facts)
     await removeFiles(context, facts)
   }
   try {
