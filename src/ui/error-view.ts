@@ -7,5 +7,6 @@ export function errorText(error: unknown, verbose: boolean): string {
     return `Error: ${messageOf(error)}\n  This is a bug in jnode. ${verbose && error instanceof Error ? error.stack : 'Run it again with -v and report what it prints.'}`
   }
   const cause = verbose && error.cause !== undefined ? `\n  (${messageOf(error.cause)})` : ''
-  return `Error: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}${cause}`
+  const kind = error.code === 'interrupted' ? '' : 'Error: ' // the user asked for it
+  return `${kind}${error.message}${error.hint ? `\n  ${error.hint}` : ''}${cause}`
 }

@@ -44,5 +44,6 @@ function lineOf(view: SessionView, now: number): string {
   const parts = [`${view.name} on ${view.node}`, `${view.slots} ${view.slots === 1 ? 'slot' : 'slots'}`, `route ${view.route}`]
   if (left !== null) parts.push(`${left} left`)
   if (view.tunnel !== 'connected') parts.push(view.tunnel)
-  return `${parts.join(' · ')} · Ctrl-C closes the tunnel, the job stays`
+  if (view.tunnel !== 'closed') parts.push('Ctrl-C closes the tunnel, the job stays')
+  return parts.join(' · ')
 }
