@@ -53,5 +53,5 @@ const code = await new Promise<number>((resolve) => {
   jnode.once('exit', (status) => resolve(status ?? 130))
 })
 await cluster.close()
-say('The mock cluster and its jobs are gone.')
+say('The mock cluster has ended, and its jobs with it: in the demo there is nothing to come back to.')
 process.exitCode = code
