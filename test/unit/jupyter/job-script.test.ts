@@ -55,9 +55,11 @@ describe.each(shells)('under %s', (...shell) => {
 
   it('names the node after its keys, since it is logged in to as soon as it is named', async () => {
     start({shell})
-    await run.until((record) => record.startedAt !== null)
+    await run.until((record) => record.node !== null)
     const lines = readFileSync(`${run.session}/record`, 'utf8').split('\n')
-    expect(lines[lines.findIndex((line) => line.startsWith('started ')) - 1]).toMatch(/^node \S/)
+    // Keys come before the endpoint.
+    expect(lines[lines.findIndex((line) => line.startsWith('endpoint ')) + 1]).toMatch(/^node \S/)
+    expect(lines.findLastIndex((line) => line.startsWith('hostkey '))).toBeLessThan(lines.findIndex((line) => line.startsWith('endpoint ')))
   })
 
   it('ends the server and leaves nothing when Grid Engine announces the kill', async () => {
