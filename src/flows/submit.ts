@@ -89,6 +89,8 @@ async function takeBack({facts, link, engine, user}: Submitted, {nameIsOurs, may
   try {
     await remove(link.head)
   } catch (error) {
+    // Whether it has gone cannot be seen, but a job that is told to end does not run on for days.
+    if (error instanceof JnodeError && error.code === 'no-grid-engine' && facts.jobId !== null) await ask(link.head.run, engine.remove(facts.jobId), {signal})
     if (!(error instanceof JnodeError) || error.code !== 'connection-lost') throw error
     await deps.clock.sleep(LATE_QSUB_MS, signal)
     const again = await deps.connect(cluster, {signal, silent: true})
