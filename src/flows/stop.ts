@@ -110,7 +110,10 @@ async function factsOf(name: string, {cluster, listing, home, context}: Scene, d
   const here = {cluster: cluster.name, hops: cluster.hops}
   const there = listing.sessions.find(({facts}) => facts.name === name)
   if (there) return {...there.facts, ...here, token: there.token, jobId: there.facts.jobId ?? local?.jobId ?? null}
-  if (local || !listing.broken.some((item) => item.name === name)) return local
+  const broken = listing.broken.some((item) => item.name === name)
+  // Facts that cannot be read do not tell their id, and without it the directory would be taken for another session's.
+  if (local) return broken ? {...local, id: ''} : local
+  if (!broken) return null
   // Only its directory is left, with facts that cannot be read: job and directory are found by the name.
   const unknown = {id: '', jobId: null, slots: 1, memoryBytes: null, runSeconds: null, app: '', submittedAt: '', startedAt: null, localPort: null, page: '', token: ''}
   return {version: 1, ...unknown, ...here, name, host: context.head.label, jobName: jobNameOf(name), remoteDir: remoteDir(home, name)}
