@@ -13,11 +13,13 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
   const {tell, clock} = deps
   tell({kind: 'step', id: 'wait', title: `Wait for a node (job ${facts.jobId})`})
   const from = clock.now()
-  const node = await watch.until((now) => now.record?.node ?? null)
+  const node = await watch.until((now) => now.record?.node ?? null).catch((error: unknown) => {
+    throw withReason(error, watch.view.silent ?? watch.view.waiting)
+  })
   facts.startedAt ??= new Date(clock.now()).toISOString()
   tell({kind: 'done', text: `Job ${facts.jobId} runs on ${node} (waited ${spokenDuration(clock.now() - from)})`})
   tell({kind: 'step', id: 'jupyter', title: `Start Jupyter on ${node}`})
-  const within = timeLimit(signal, JUPYTER_WITHIN_MS, `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`)
+  const within = timeLimit(signal, JUPYTER_WITHIN_MS, {message: `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`, hint: 'Its start may hang: try --setup, --module and --conda by hand in a shell on the cluster.'})
   const way = await reachServer({facts, link, watch, tunnel, signal: within}, deps)
   // Only the job knows which program `auto` has become.
   facts.app = watch.view.record?.app ?? facts.app
@@ -27,15 +29,21 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
   return way
 }
 
+/** Under --json nothing else tells why a job has waited in vain. */
+function withReason(error: unknown, reason: string | null): unknown {
+  if (!(error instanceof JnodeError) || error.code !== 'gave-up' || reason === null) return error
+  return new JnodeError('gave-up', `${error.message}: ${reason}`, {...(error.hint ? {hint: error.hint} : {}), cause: error})
+}
+
 /** The signal, ending also when the user's `--wait` is over. */
 export function limited(signal: AbortSignal, waitSeconds: number | null): AbortSignal {
   if (waitSeconds === null) return signal
-  return timeLimit(signal, waitSeconds * 1000, `The server was not ready within ${spokenDuration(waitSeconds * 1000)}, so the job was removed`)
+  return timeLimit(signal, waitSeconds * 1000, {message: `The server was not ready within ${spokenDuration(waitSeconds * 1000)}`, hint: 'Allow more time with --wait, or ask for less.'})
 }
 
-function timeLimit(signal: AbortSignal, ms: number, message: string): AbortSignal {
+function timeLimit(signal: AbortSignal, ms: number, {message, hint}: {message: string; hint: string}): AbortSignal {
   const limit = new AbortController()
-  const timer = setTimeout(() => limit.abort(new JnodeError('gave-up', message, {hint: 'See `jnode start --help` for --wait, or ask for less.'})), ms)
+  const timer = setTimeout(() => limit.abort(new JnodeError('gave-up', message, {hint})), ms)
   timer.unref()
   return AbortSignal.any([signal, limit.signal])
 }

@@ -132,7 +132,9 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     }
     const accounting = await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal})
     const text = accounting ? endingOf(accounting, {runSeconds: facts.runSeconds, memoryBytes: facts.memoryBytes}) : 'it left no word; it was deleted, or its node died'
-    return new JnodeError('job-ended', withLog(`Job ${facts.jobId} ended: ${text}`, log))
+    return new JnodeError('job-ended', withLog(`Job ${facts.jobId} ended: ${text}`, log), {
+      hint: `\`qacct -j ${facts.jobId}\` on the head node tells more; where a limit ended it, ask for more with --mem or --time.`,
+    })
   }
 
   async function failedInQueue(job: Job): Promise<JnodeError> {
