@@ -14,6 +14,7 @@ import {JnodeError, messageOf} from './errors.ts'
 import type {ClusterLink, ConnectOptions, Deps, NodeAddress} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
+import {httpFetch} from './http.ts'
 import {openStore} from './session/local-store.ts'
 import {localRemote} from './ssh/local.ts'
 import {noPrompter, type Prompter} from './ssh/prompt.ts'
@@ -47,7 +48,7 @@ export function makeRuntime({env, tell, prompter}: Outside) {
     store: openStore(stateDir),
     keepers: keeperDirectory(stateDir),
     clock: systemClock,
-    fetch,
+    fetch: httpFetch,
     randomHex: (length) => randomBytes(length).toString('hex'),
     tell,
   }

@@ -1,5 +1,6 @@
 /** All that a flow may use of the outside world. runtime.ts makes the real one; tests make their own. */
 import type {ClusterTarget} from '../config/cluster.ts'
+import type {Fetch} from '../http.ts'
 import type {SessionStore} from '../session/local-store.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
@@ -35,7 +36,7 @@ export interface Deps {
   /** The live keepers of this computer. */
   keepers: KeeperDirectory
   clock: Clock
-  fetch: typeof fetch
+  fetch: Fetch
   /** `length` random bytes as hex. */
   randomHex(length: number): string
   tell: Tell

@@ -4,6 +4,7 @@
  */
 import {ask} from '../ask.ts'
 import {JnodeError} from '../errors.ts'
+import type {Fetch} from '../http.ts'
 import {jupyterApi} from '../jupyter/api.ts'
 import type {JobRecord} from '../jupyter/record.ts'
 import type {Endpoint, Remote} from '../ssh/remote.ts'
@@ -103,7 +104,7 @@ const PROBE_MS = 80
 /** Asks until our server answers through the tunnel and takes our token. Throws `no-route` when another one answers. */
 export async function serverAnswers(
   facts: SessionFacts & {localPort: number},
-  {fetch, clock, signal}: {fetch: typeof globalThis.fetch; clock: Clock; signal: AbortSignal},
+  {fetch, clock, signal}: {fetch: Fetch; clock: Clock; signal: AbortSignal},
 ): Promise<void> {
   const api = jupyterApi({baseUrl: `http://127.0.0.1:${facts.localPort}/`, token: facts.token, fetch})
   let foreign = 0

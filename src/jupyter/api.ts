@@ -4,6 +4,7 @@
  */
 import {createHash} from 'node:crypto'
 import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
+import type {Fetch} from '../http.ts'
 import {PROOF_HEADER} from './server-config.ts'
 
 /**
@@ -18,7 +19,7 @@ export interface ApiOptions {
   /** With the server's base path: `http://localhost:8888/`. */
   baseUrl: string
   token: string
-  fetch: typeof globalThis.fetch
+  fetch: Fetch
 }
 
 export interface CallOptions {
@@ -119,12 +120,12 @@ function authorization(token: string): Record<string, string> {
 
 interface Reply {
   status: number
-  headers: Headers
+  headers: {get(name: string): string | null}
   body: string
 }
 
 /** One request, its body included. Redirects are answers: following one would take the token elsewhere. */
-async function send(fetch: ApiOptions['fetch'], url: URL, init: RequestInit, {signal, timeoutMs = 10_000}: CallOptions = {}): Promise<Reply> {
+async function send(fetch: ApiOptions['fetch'], url: URL, init: {method?: string; headers?: Record<string, string>}, {signal, timeoutMs = 10_000}: CallOptions = {}): Promise<Reply> {
   throwIfAborted(signal)
   const limit = AbortSignal.timeout(timeoutMs)
   try {
@@ -133,10 +134,9 @@ async function send(fetch: ApiOptions['fetch'], url: URL, init: RequestInit, {si
   } catch (error) {
     throwIfAborted(signal)
     if (limit.aborted) throw new JnodeError('connection-lost', `Jupyter did not answer within ${timeoutMs} ms`, {cause: error})
-    // fetch says "fetch failed" and keeps the reason one level deeper; Node 24 gives the HTTP parser's complaints no code.
-    const reason = error instanceof Error && error.cause !== undefined ? error.cause : error
-    if ((reason as {name?: unknown}).name === 'HTTPParserError') throw new JnodeError('unexpected', `It does not speak HTTP: ${messageOf(reason)}`, {cause: error})
-    throw new JnodeError('connection-lost', `Jupyter does not answer: ${messageOf(reason)}`, {cause: error})
+    // HPE_ are the HTTP parser's complaints.
+    if (String((error as {code?: unknown}).code).startsWith('HPE_')) throw new JnodeError('unexpected', `It does not speak HTTP: ${messageOf(error)}`, {cause: error})
+    throw new JnodeError('connection-lost', `Jupyter does not answer: ${messageOf(error)}`, {cause: error})
   }
 }
 

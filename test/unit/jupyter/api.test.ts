@@ -1,11 +1,12 @@
 import nock from 'nock'
 import {createServer, type Server} from 'node:net'
 import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest'
+import {httpFetch} from '../../../src/http.ts'
 import {jupyterApi, landingPage, proofOf} from '../../../src/jupyter/api.ts'
 
 const TOKEN = 'a1b2c3'
 const HOST = 'http://localhost:8888'
-const api = (baseUrl = `${HOST}/`) => jupyterApi({baseUrl, token: TOKEN, fetch: globalThis.fetch})
+const api = (baseUrl = `${HOST}/`) => jupyterApi({baseUrl, token: TOKEN, fetch: httpFetch})
 const withToken = {reqheaders: {authorization: `token ${TOKEN}`}}
 const withoutToken = {badheaders: ['authorization']}
 
@@ -118,7 +119,7 @@ describe('a peer that does not speak HTTP', () => {
 })
 
 describe('landingPage', () => {
-  const options = {baseUrl: `${HOST}/`, token: TOKEN, fetch: globalThis.fetch}
+  const options = {baseUrl: `${HOST}/`, token: TOKEN, fetch: httpFetch}
 
   it.each([['lab', 'lab'], ['notebook', 'tree'], ['nbclassic', 'tree']])('of %s needs no question', async (app, page) => {
     expect(await landingPage(app, options)).toBe(page)

@@ -1,0 +1,47 @@
+import {createServer} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {afterAll, beforeAll, expect, it} from 'vitest'
+import {httpFetch} from '../../src/http.ts'
+
+const server = createServer((req, res) => {
+  switch (req.url) {
+    case '/elsewhere':
+      return res.writeHead(302, {location: '/'}).end('over there')
+    case '/cut':
+      res.writeHead(200, {'content-length': 10}).write('half')
+      return setImmediate(() => req.socket.destroy())
+    case '/closed':
+      return req.socket.destroy()
+    case '/silent':
+      return
+    default:
+      return res.writeHead(200, {'X-One': '1', 'set-cookie': ['a=1', 'b=2']}).end(`${req.method} ${req.headers.authorization} ü`)
+  }
+})
+beforeAll(() => new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve)))
+afterAll(() => server.closeAllConnections())
+
+const get = (path: string, more: {method?: string; headers?: Record<string, string>; signal?: AbortSignal} = {}) =>
+  httpFetch(new URL(path, `http://127.0.0.1:${(server.address() as AddressInfo).port}`), {redirect: 'manual', signal: AbortSignal.timeout(10_000), ...more})
+
+it('answers with status, headers and body', async () => {
+  const answer = await get('/', {method: 'POST', headers: {authorization: 'token t'}})
+  expect(answer.status).toBe(200)
+  expect([answer.headers.get('x-one'), answer.headers.get('Set-Cookie'), answer.headers.get('x-two')]).toEqual(['1', 'a=1, b=2', null])
+  expect(await answer.text()).toBe('POST token t ü')
+})
+
+it('takes a redirect for an answer', async () => {
+  const answer = await get('/elsewhere')
+  expect([answer.status, answer.headers.get('location'), await answer.text()]).toEqual([302, '/', 'over there'])
+})
+
+it('rejects when the connection is closed before the answer, or within it', async () => {
+  await expect(get('/closed')).rejects.toMatchObject({code: 'ECONNRESET'})
+  await expect(get('/cut')).rejects.toMatchObject({code: 'ECONNRESET'})
+})
+
+it('rejects when its signal is aborted', async () => {
+  const signal = AbortSignal.timeout(20)
+  await expect(get('/silent', {signal})).rejects.toThrow(/abort/)
+})
