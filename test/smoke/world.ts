@@ -85,11 +85,10 @@ export function documentOf({stdout, stderr}: Ended): Record<string, unknown> {
   }
 }
 
-/** Runs a command that must fail, as text and with --json; both must tell the same, and only where they should. */
+/** Runs a command that must fail, at once as text and (a session "nb" being "nb2") with --json; both must tell the same, and leave nothing. */
 export async function refusalOf(world: World, args: readonly string[], env: Record<string, string> = {}): Promise<Refusal> {
-  const text = await world.launch(args, {env}).ended
-  await world.expectNothingLeft()
-  const json = await world.launch([...args, '--json'], {env}).ended
+  const jsonArgs = [...args.map((arg) => (arg === 'nb' ? 'nb2' : arg)), '--json']
+  const [text, json] = await Promise.all([world.launch(args, {env}).ended, world.launch(jsonArgs, {env}).ended])
   await world.expectNothingLeft()
   const {error} = documentOf(json) as {error: Omit<Refusal, 'exitCode'>}
   expect(Object.keys(error).sort()).toEqual(['code', 'hint', 'message'])
@@ -100,7 +99,7 @@ export async function refusalOf(world: World, args: readonly string[], env: Reco
   return {exitCode: text.exitCode, ...error}
 }
 
-/** The second run has another job number, and its log other times. */
+/** The two runs have names, job numbers and moments of their own. */
 function comparable(text: string): string {
-  return text.replaceAll(/\bjob \d+/gi, 'job N').replaceAll(/\d\d:\d\d:\d\d(\.\d+)?/g, 'HH:MM:SS')
+  return text.replaceAll('nb2', 'nb').replaceAll(/(\bjob |-j |\/t\/)\d+/gi, '$1N').replaceAll(/\d\d:\d\d:\d\d(\.\d+)?/g, 'HH:MM:SS')
 }
