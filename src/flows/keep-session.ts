@@ -86,6 +86,10 @@ async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSign
   void listenForTheEnd(session, watch, AbortSignal.any([signal, done.signal]), deps)
   try {
     return await Promise.race([link.head.closed, way.node.closed, watch.until<never>(() => null)])
+  } catch (error) {
+    // The watch may notice first that the link is lost.
+    if (error instanceof JnodeError && error.code === 'connection-lost') return error.message
+    throw error
   } finally {
     done.abort()
     watch.stop()

@@ -165,8 +165,9 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
         await look()
       } catch (error) {
         if (error instanceof JnodeError && error.code !== 'connection-lost') throw error
-        view.silent = messageOf(error)
         if (await linkDead(head)) throw error
+        view.silent = messageOf(error)
+        tell({kind: 'progress', text: `${view.silent}; asking again`})
       }
       // Jitter keeps the polls of many users from falling into step.
       const pause = misses > 0 ? 1500 : interval * (0.9 + 0.2 * Math.random())
@@ -182,6 +183,8 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
       await head.follow(followRecordScript(facts.remoteDir, FOLLOW_SECONDS), (line) => heard((text += `${line}\n`)), signal)
       // The queue may be long: from here on, hear only once the job runs.
       await until((now) => (now.job && now.job.phase !== 'pending' && now.job.phase !== 'held' ? true : null))
+      // Where the record is gone, hearing ends at once each time.
+      await clock.sleep(1000, signal)
     }
   }
 
@@ -214,7 +217,7 @@ function withLog(sentence: string, log: string[]): string {
   return log.length === 0 ? sentence : `${sentence}\nThe last lines of its log:\n${log.map((line) => `  ${line}`).join('\n')}`
 }
 
-/** Whether the link has died, as opposed to one call having failed. */
+/** Whether the link has died, as opposed to one call having failed. A turn of the event loop lets the news arrive. */
 async function linkDead(head: Remote): Promise<boolean> {
-  return Promise.race([head.closed.then(() => true), Promise.resolve(false)])
+  return Promise.race([head.closed.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))])
 }

@@ -1,0 +1,36 @@
+import {expect, test} from 'vitest'
+import type {FlowEvent} from '../../../src/flows/events.ts'
+import {EAGER, watchJob} from '../../../src/flows/watch-job.ts'
+import {JnodeError} from '../../../src/errors.ts'
+import type {SessionFacts} from '../../../src/session/facts.ts'
+import {gridEngine} from '../../../src/sge/client.ts'
+import type {Remote} from '../../../src/ssh/remote.ts'
+import {systemClock} from '../../../src/time.ts'
+import {rejectionOf} from '../expect-error.ts'
+
+const facts = {name: 't1', jobId: '7', jobName: 'jnode-t1', remoteDir: '/home/alice/.jnode/sessions/t1'} as SessionFacts
+
+/** A head node whose every command fails in the same way. */
+function brokenHead(closed: Promise<string>): Remote {
+  const fail = () => Promise.reject(new JnodeError('connection-lost', 'alice@head did not answer within 60 s'))
+  return {label: 'alice@head', run: fail, follow: fail, open: fail, closed, close: async () => {}}
+}
+
+function watch(head: Remote) {
+  const told: FlowEvent[] = []
+  const clock = {...systemClock, sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 5), signal)}
+  const job = watchJob({head, engine: gridEngine({setup: ''}), user: 'alice', facts, clock, tell: (event) => told.push(event), signal: new AbortController().signal}, EAGER)
+  return {job, told}
+}
+
+test('a link that has died ends the waiting', async () => {
+  const {job} = watch(brokenHead(Promise.resolve('the connection was closed')))
+  expect(await rejectionOf(job.until(() => null))).toMatchObject({code: 'connection-lost'})
+})
+
+test('one call that failed over a living link is told, and asked again', async () => {
+  const {job, told} = watch(brokenHead(new Promise(() => {})))
+  while (told.length < 2) await systemClock.sleep(5)
+  job.stop()
+  expect(told[1]).toEqual({kind: 'progress', text: 'alice@head did not answer within 60 s; asking again'})
+})
