@@ -83,17 +83,17 @@ describe('Ctrl-C', () => {
 
 describe('a job that fails', () => {
   test('says in which step, with the end of its log', async () => {
-    const failures = {
-      module: await jnode.fails('start f1 --host head --module nothere/1.0'),
-      conda: await jnode.fails('start f2 --host head --conda nothere'),
-      app: await jnode.fails('start f3 --host head --app lab'),
-      dir: await jnode.fails('start f4 --host head --dir /nowhere/at/all'),
-      setup: await jnode.fails('start f5 --host head --setup "echo the licence is gone; false"'),
-    }
+    const [module, conda, app, dir, setup] = await Promise.all([
+      jnode.fails('start f1 --host head --module nothere/1.0'),
+      jnode.fails('start f2 --host head --conda nothere'),
+      jnode.fails('start f3 --host head --app lab'),
+      jnode.fails('start f4 --host head --dir /nowhere/at/all'),
+      jnode.fails('start f5 --host head --setup "echo the licence is gone; false"'),
+    ])
     const failed = (message: RegExp, hint: string) => ({
       exitCode: 6, code: 'job-failed', message: expect.stringMatching(message) as string, hint: expect.stringContaining(hint) as string,
     })
-    expect(failures).toEqual({
+    expect({module, conda, app, dir, setup}).toEqual({
       module: failed(/module/, '--module'),
       conda: failed(/there is no conda here/, '--module'),
       app: failed(/jupyter-lab is not on PATH \(there is: notebook server\)/, '--app'),

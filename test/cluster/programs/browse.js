@@ -6,10 +6,17 @@
 import {text} from 'node:stream/consumers'
 import {chromium} from 'playwright-core'
 
+async function photograph(page) {
+  await page.locator('.kernel_idle_icon').waitFor()
+  await page.locator('#notification_area .btn:visible:not(#notification_trusted)').first().waitFor({state: 'hidden'})
+  await page.locator('#site').evaluate((site) => site.scrollTo(0, 0))
+  return (await page.screenshot()).toString('base64')
+}
+
 const {url, cells, picture} = JSON.parse(await text(process.stdin))
 const browser = await chromium.launch({executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu']})
 try {
-  const context = await browser.newContext({viewport: {width: 1000, height: 420}})
+  const context = await browser.newContext({viewport: {width: 1000, height: 460}})
   const tree = await context.newPage()
   await tree.goto(url)
   await tree.click('#new-buttons > button')
@@ -26,9 +33,7 @@ try {
     await output.waitFor()
     outputs.push((await output.innerText()).trim())
   }
-  if (picture) await page.locator('.kernel_idle_icon').waitFor()
-  const image = picture ? (await page.screenshot()).toString('base64') : null
-  process.stdout.write(JSON.stringify({outputs, picture: image}))
+  process.stdout.write(JSON.stringify({outputs, picture: picture ? await photograph(page) : null}))
 } finally {
   await browser.close()
 }
