@@ -2,9 +2,11 @@
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError, messageOf} from '../errors.ts'
 import type {Deps} from '../flows/deps.ts'
+import type {Tell} from '../flows/events.ts'
+import type {KeeperStatus} from '../flows/keepers.ts'
 import type {OpenSession} from '../flows/open-session.ts'
 import {viewOf, type SessionView} from '../flows/session-view.ts'
-import type {Reporter} from '../ui/reporter.ts'
+import {warningText, type Reporter} from '../ui/reporter.ts'
 import {statusLine} from '../ui/status-line.ts'
 import {holdSession} from './hold.ts'
 
@@ -27,15 +29,25 @@ export async function foreground(session: OpenSession, options: ForegroundOption
   const {deps, reporter} = options
   const line = statusLine(process.stderr)
   const closing = new AbortController()
-  const view = () => viewOf(session.facts, {state: 'ready', reason: null, node: session.way.nodeName}, held.status())
-  const held = await holdSession(session, deps, {...options, onTunnel: () => line.show(view())})
+  const view = (status: KeeperStatus) => viewOf(session.facts, {state: 'ready', reason: null, node: session.way.nodeName}, status)
+  const show = (status: KeeperStatus) => reporter.loudness === 'quiet' || line.show(view(status))
+  // From here on nobody waits for a step, and what is worth telling stands above the status line.
+  const tell: Tell = (event) => {
+    if (event.kind === 'warning') line.note(warningText(event))
+    else if (event.kind === 'note' && reporter.loudness !== 'quiet') line.note(event.text)
+    else if (event.kind === 'trace') reporter.tell(event)
+  }
+  const held = await holdSession(session, {...deps, tell}, {...options, onTunnel: show}).catch((error: unknown) => {
+    line.close()
+    throw error
+  })
   await reporter.close('done')
-  const ready = view()
+  const ready = view(held.status())
   process.stdout.write(`${ready.url}\n`)
   if (options.openBrowser) {
     options.open(ready.url!, options.browser, closing.signal).catch((error: unknown) => closing.signal.aborted || line.note(messageOf(error)))
   }
-  line.show(ready)
+  show(held.status())
   const end = await held.ended
   closing.abort()
   line.close()
@@ -53,7 +65,7 @@ export async function foreground(session: OpenSession, options: ForegroundOption
       return ready
     case 'job-ended':
       if (end.reason.code !== 'job-ended' && end.reason.code !== 'job-failed') throw end.reason
-      process.stderr.write(`${end.reason.message}\nThe tunnel is closed and nothing is left of session ${name}.\n`)
+      process.stderr.write(`${end.reason.message}\nThe tunnel is closed${end.tidy ? ` and nothing is left of session ${name}` : ''}.\n`)
       return ready
   }
 }

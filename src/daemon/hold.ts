@@ -2,7 +2,7 @@
 import type {ClusterTarget} from '../config/cluster.ts'
 import type {Deps} from '../flows/deps.ts'
 import {keepSession, type KeepEnd} from '../flows/keep-session.ts'
-import type {KeeperStatus, StopOutcome, TunnelState} from '../flows/keepers.ts'
+import type {KeeperStatus, StopOutcome} from '../flows/keepers.ts'
 import type {OpenSession} from '../flows/open-session.ts'
 import {stopOpenSession} from '../flows/stop.ts'
 import {controlPath, serveControl} from './control.ts'
@@ -13,7 +13,8 @@ export interface HoldOptions {
   version: string
   /** Aborted to close the tunnel and keep the job. */
   signal: AbortSignal
-  onTunnel?: (state: TunnelState) => void
+  /** The tunnel's state has changed; may come before `holdSession` resolves. */
+  onTunnel?: (status: KeeperStatus) => void
 }
 
 export type HoldEnd = KeepEnd | {kind: 'disconnected'} | {kind: 'stopped'}
@@ -32,7 +33,7 @@ export async function holdSession(session: OpenSession, deps: Deps, options: Hol
   const kept = keepSession(session, deps, {
     cluster: options.cluster,
     signal,
-    onTunnel: (state) => options.onTunnel?.(state),
+    onTunnel: () => options.onTunnel?.(status()),
     stopping: () => stopping,
   })
   const {facts} = session

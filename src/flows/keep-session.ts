@@ -11,7 +11,8 @@ import type {OpenSession} from './open-session.ts'
 import {EAGER, GENTLE, watchJob, type JobWatch} from './watch-job.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 
-export type KeepEnd = {kind: 'job-ended'; reason: JnodeError} | {kind: 'closed'}
+/** `tidy`: nothing of the session is left on the cluster or here. */
+export type KeepEnd = {kind: 'job-ended'; reason: JnodeError; tidy: boolean} | {kind: 'closed'}
 
 export interface KeepOptions {
   cluster: ClusterTarget
@@ -58,10 +59,8 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
     } catch (error) {
       if (options.signal.aborted) return {kind: 'closed'}
       const reason = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error), {cause: error})
-      if (!options.stopping() && (reason.code === 'job-ended' || reason.code === 'job-failed')) {
-        await tidyUp(session, deps).catch((left: unknown) => deps.tell({kind: 'warning', text: messageOf(left)}))
-      }
-      return {kind: 'job-ended', reason}
+      const over = reason.code === 'job-ended' || reason.code === 'job-failed'
+      return {kind: 'job-ended', reason, tidy: over && !options.stopping() && (await tidied(session, deps))}
     } finally {
       await options.stopping()?.catch(() => {})
       setTunnel('closed')
@@ -75,6 +74,16 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
     current: () => session,
     status: () => ({tunnel: tunnelState, reconnects, route: session.way.route, localPort: session.tunnel.port}),
     ended,
+  }
+}
+
+async function tidied(session: OpenSession, deps: Deps): Promise<boolean> {
+  try {
+    await tidyUp(session, deps)
+    return true
+  } catch (error) {
+    deps.tell({kind: 'warning', text: `Could not clean up: ${messageOf(error)}`, hint: `Run \`jnode stop ${session.facts.name}\` later.`})
+    return false
   }
 }
 
@@ -101,6 +110,7 @@ async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSign
  * job is noticed at once although Grid Engine is asked only now and then.
  */
 async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: AbortSignal, {clock}: Deps): Promise<void> {
+  let pauseMs = 2000
   while (!signal.aborted) {
     try {
       const stream = await way.open()
@@ -114,7 +124,9 @@ async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: Abor
       // not listening any more, or the link is lost: either is for others to judge
     }
     watch.nudge()
-    await clock.sleep(2000, signal).catch(() => {})
+    await clock.sleep(pauseMs, signal).catch(() => {})
+    // A job that goes on without its server must not have Grid Engine asked every two seconds for days.
+    pauseMs = Math.min(GENTLE.firstMs, 2 * pauseMs)
   }
 }
 

@@ -5,6 +5,7 @@ import type * as Progress from './progress.ts'
 export type Loudness = 'quiet' | 'normal' | 'verbose'
 
 export interface Reporter {
+  readonly loudness: Loudness
   tell: Tell
   /** Frees the terminal while `work` uses it, for a question. */
   pause<T>(work: () => Promise<T>): Promise<T>
@@ -22,6 +23,7 @@ export async function makeReporter(stderr: NodeJS.WriteStream, loudness: Loudnes
 /** Only what the user must know. */
 function quietReporter(stderr: NodeJS.WriteStream): Reporter {
   return {
+    loudness: 'quiet',
     tell(event) {
       if (event.kind === 'warning') stderr.write(`${warningText(event)}\n`)
     },
@@ -39,6 +41,7 @@ function plainReporter(stderr: NodeJS.WriteStream, loudness: Loudness): Reporter
     last = text
   }
   return {
+    loudness,
     tell(event) {
       switch (event.kind) {
         case 'step':
@@ -99,6 +102,7 @@ function drawingReporter(stderr: NodeJS.WriteStream, {drawStep, yellow}: typeof 
     }
   }
   return {
+    loudness: 'normal',
     tell: (event) => void then(() => handle(event)),
     async pause(work) {
       const open = step?.title
@@ -113,6 +117,6 @@ function drawingReporter(stderr: NodeJS.WriteStream, {drawStep, yellow}: typeof 
   }
 }
 
-function warningText({text, hint}: {text: string; hint?: string}): string {
+export function warningText({text, hint}: {text: string; hint?: string}): string {
   return `Warning: ${text}${hint ? `\n  ${hint}` : ''}`
 }
