@@ -29,10 +29,7 @@ export function controlPath(stateDir: string, cluster: string, name: string): st
 
 /** Listens on the control socket, replacing one that a crash has left. Throws `session-exists` when a keeper lives there. */
 export async function serveControl(path: string, handlers: ControlHandlers): Promise<{close(): Promise<void>}> {
-  if (process.platform !== 'win32') {
-    await mkdir(dirname(path), {recursive: true, mode: 0o700})
-    await chmod(dirname(path), 0o700) // fails when the directory is another user's, as it should
-  }
+  if (process.platform !== 'win32') await makePrivate(dirname(path))
   const server = createServer((req, res) => void answer(req, res, handlers))
   const listen = () =>
     new Promise<void>((resolve, reject) => {
@@ -46,7 +43,7 @@ export async function serveControl(path: string, handlers: ControlHandlers): Pro
     await listen()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    if (await ask<KeeperStatus>(path, 'GET', '/status').catch(() => null)) {
+    if (await ask<KeeperStatus>(path, 'GET', '/status', ALIVE_WITHIN_MS).catch(() => null)) {
       throw new JnodeError('session-exists', 'This session’s tunnel is held by another jnode on this computer', {hint: '`jnode url` prints its URL; `jnode disconnect` closes it.'})
     }
     await unlink(path)
@@ -57,6 +54,18 @@ export async function serveControl(path: string, handlers: ControlHandlers): Pro
       server.closeAllConnections()
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
+  }
+}
+
+async function makePrivate(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, {recursive: true, mode: 0o700})
+    await chmod(directory, 0o700) // fails when the directory is another user's, as it should
+  } catch (cause) {
+    throw new JnodeError('config', `The tunnel’s control socket cannot be made in ${directory}: ${messageOf(cause)}`, {
+      hint: 'The job goes on. Make that directory yours, or set XDG_STATE_HOME to a short path that is; then `jnode connect`.',
+      cause,
+    })
   }
 }
 
@@ -83,6 +92,8 @@ async function answer(req: IncomingMessage, res: ServerResponse, handlers: Contr
 
 /** Long enough for a `stop` to see its job off. */
 const ANSWER_WITHIN_MS = 180_000
+/** A keeper that does not tell its status in this time does not count as alive. */
+const ALIVE_WITHIN_MS = 3000
 
 function ask<T>(path: string, method: 'GET' | 'POST', url: string, timeoutMs = ANSWER_WITHIN_MS): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -109,18 +120,20 @@ async function isOurs(directory: string): Promise<boolean> {
   return found !== null && found.isDirectory() && found.uid === process.getuid?.()
 }
 
-/** The live keepers of this computer. One that does not answer within 3 s does not count as alive. */
+/** The live keepers of this computer. */
 export function keeperDirectory(stateDir: string): KeeperDirectory {
   return {
     async find(cluster, name): Promise<Keeper | null> {
       const path = controlPath(stateDir, cluster, name)
       if (!(await isOurs(dirname(path)))) return null
-      const status = await ask<KeeperStatus>(path, 'GET', '/status', 3000).catch(() => null)
+      const status = await ask<KeeperStatus>(path, 'GET', '/status', ALIVE_WITHIN_MS).catch(() => null)
       if (!status) return null
       return {
         status,
         async disconnect() {
-          await ask(path, 'POST', '/disconnect', 10_000)
+          await ask(path, 'POST', '/disconnect', 10_000).catch((cause: unknown) => {
+            throw new JnodeError('unexpected', `The process that holds the tunnel of ${name} (${status.pid}) does not close it: ${messageOf(cause)}`, {hint: `End it with \`kill ${status.pid}\`; the job goes on.`, cause})
+          })
         },
         stop: () => ask<StopOutcome>(path, 'POST', '/stop'),
       }
