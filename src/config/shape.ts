@@ -1,5 +1,5 @@
 /** The shape of config.toml: which keys there are and what each must be. What the values mean is read in load.ts. */
-import {z} from 'zod'
+import * as z from 'zod'
 
 /** What a wrong value is told: `clusters.hpc.jump in FILE must be …`. */
 const mustBe = (what: string) => ({error: (issue: {input?: unknown}) => (issue.input === undefined ? 'is missing' : `must be ${what}`)})

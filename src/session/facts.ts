@@ -3,7 +3,7 @@
  * The same facts lie on the cluster (`~/.jnode/sessions/NAME/session.json`), so that another computer can take over;
  * there without `token` (a file of its own beside it) and without `target` (the way from this computer).
  */
-import {z} from 'zod'
+import * as z from 'zod'
 
 const targetSchema = z.object({user: z.string().nullable(), host: z.string(), port: z.number().int().nullable()})
 
