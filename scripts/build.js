@@ -16,8 +16,8 @@ await build({
   platform: 'node',
   format: 'esm',
   target: 'node20.19',
-  // ssh2 loads native addons by path; oclif finds itself by its package.
-  external: ['ssh2', '@oclif/core'],
+  // ssh2 loads native addons by path; oclif asks for typescript only where commands are written in it.
+  external: ['ssh2', 'typescript'],
   define: {'process.env.JNODE_VERSION': JSON.stringify(version)},
   // CommonJS packages in an ES module bundle still call require for Node's own modules.
   banner: {js: "import {createRequire as makeRequire} from 'node:module'; const require = makeRequire(import.meta.url);"},
