@@ -3,7 +3,7 @@
  * `GET /status`, `POST /disconnect`, `POST /stop`.
  */
 import {createHash} from 'node:crypto'
-import {chmod, lstat, mkdir, unlink} from 'node:fs/promises'
+import {chmod, lstat, mkdir, rm, unlink} from 'node:fs/promises'
 import {createServer, request, type IncomingMessage, type ServerResponse} from 'node:http'
 import {tmpdir, userInfo} from 'node:os'
 import {dirname, join} from 'node:path'
@@ -137,6 +137,10 @@ export function keeperDirectory(stateDir: string): KeeperDirectory {
         },
         stop: () => ask<StopOutcome>(path, 'POST', '/stop'),
       }
+    },
+    async forget(cluster, name) {
+      // A named pipe of Windows goes with its process.
+      if (process.platform !== 'win32') await rm(controlPath(stateDir, cluster, name), {force: true})
     },
   }
 }

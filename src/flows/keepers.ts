@@ -31,4 +31,6 @@ export interface Keeper {
 
 export interface KeeperDirectory {
   find(cluster: string, name: string): Promise<Keeper | null>
+  /** Removes what a killed keeper has left of a session that is gone. */
+  forget(cluster: string, name: string): Promise<void>
 }

@@ -99,7 +99,7 @@ async function stopOne(name: string, scene: Scene, deps: Deps): Promise<StopOutc
   if (job?.phase === 'running' && record) await shutDownThroughNode({facts, record, link}, deps, context.signal)
   await endJob(context, facts, deps)
   const keeper = await deps.keepers.find(cluster.name, name)
-  await keeper?.disconnect().catch(() => {})
+  await (keeper ? keeper.disconnect().catch(() => {}) : deps.keepers.forget(cluster.name, name))
   return {name, jobId: facts.jobId, was: job ? (job.phase === 'running' ? 'running' : 'waiting') : 'ended'}
 }
 
