@@ -59,6 +59,7 @@ export function makeHop(options: HopOptions): Hop {
       link.stream.once('close', () => links.delete(link))
       const server = new ssh2.Server({hostKeys: [options.hostKey()], ident: 'OpenSSH_9.2p1 Fake', algorithms: CIPHERS}, (client) => {
         client.on('error', () => link.cut())
+        client.on('end', () => link.cut()) // as sshd: who has hung up, or was killed, is gone
         guardLogin(client, account, record)
         client.on('session', (accept) => serveSession(accept(), options))
         serveForwards(client, options)
