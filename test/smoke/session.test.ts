@@ -1,21 +1,172 @@
+import {readFileSync, writeFileSync} from 'node:fs'
+import {createServer, type AddressInfo} from 'node:net'
 import {expect, test} from 'vitest'
-import {documentOf, makeWorld, usePackage} from './world.ts'
+import {documentOf, makeWorld, usePackage, type World} from './world.ts'
 
 usePackage()
 
-test('a session from start to stop', async () => {
+const matching = (pattern: RegExp) => expect.stringMatching(pattern) as string
+
+async function statusThrough(url: string, withToken = true): Promise<number> {
+  const api = new URL('/api/status', url)
+  const token = new URL(url).searchParams.get('token')!
+  return (await fetch(api, {headers: withToken ? {authorization: `token ${token}`} : {}})).status
+}
+
+async function json(world: World, ...args: string[]): Promise<Record<string, unknown>> {
+  const ended = await world.jnode(...args, '--json')
+  expect(ended).toMatchObject({exitCode: 0, stderr: ''})
+  return documentOf(ended)
+}
+
+/** Others run beside this test, and take 8888 and what follows while a tunnel is closed. */
+async function freePort(): Promise<string> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const {port} = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return String(port)
+}
+
+const KEYS = ['name', 'cluster', 'host', 'jobId', 'state', 'reason', 'node', 'slots', 'route', 'localPort', 'url', 'tunnel', 'submittedAt', 'startedAt', 'endsAt', 'app', 'log', 'keeperPid']
+
+test('a session from its start in the background to its end', async () => {
   const world = await makeWorld()
-  const t = performance.now()
-  const lap = (w: string) => console.log(w, Math.round(performance.now() - t))
-  const r = await world.jnode('start', 'nb', '--json'); lap('start')
-  console.log(r)
-  const started = documentOf(r)
-  expect(started).toMatchObject({state: 'ready', tunnel: 'connected'})
-  console.log(await world.jnode('list')); lap('list')
-  console.log(await world.jnode('status', 'nb')); lap('status')
-  console.log(await world.jnode('logs', 'nb')); lap('logs')
-  console.log(await world.jnode('disconnect', 'nb')); lap('disconnect')
-  console.log(await world.jnode('connect', 'nb', '--json')); lap('connect')
-  console.log(await world.jnode('stop', 'nb')); lap('stop')
+  const {cluster} = world
+  const started = await json(world, 'start', 'nb', '--detach', '--cores', '2', '--time', '1h', '--port', await freePort())
+  expect(Object.keys(started)).toEqual(KEYS)
+  expect(started).toMatchObject({name: 'nb', cluster: 'fake', jobId: '1', state: 'ready', slots: 2, route: 'socket', tunnel: 'connected', app: 'lab'})
+  const url = started['url'] as string
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/lab\?token=\w+$/)
+  expect(await statusThrough(url)).toBe(200)
+  expect(await statusThrough(url, false)).toBe(403)
+  // One login per hop, the node included.
+  expect((['gateway', 'head', 'node1', 'node2'] as const).map((hop) => cluster.accepted(hop))).toEqual([1, 1, ...(started['node'] === 'node1.local' ? [1, 0] : [0, 1])])
+
+  // What only this computer is asked needs no login.
+  expect((await world.jnode('url')).stdout).toBe(`${url}\n`)
+  expect(await json(world, 'url', 'nb')).toEqual({name: 'nb', url})
+  expect(cluster.accepted('gateway')).toBe(1)
+  expect(await json(world, 'list')).toEqual({sessions: [started], warnings: []})
+  expect(await json(world, 'status')).toEqual(started)
+  expect((await world.jnode('list')).stdout).toMatch(/^NAME +CLUSTER +JOB +STATE .*\nnb +fake +1 +ready +node\d\.local +2 +(1 h|59 min) +connected +http:.*\n$/)
+  expect((await world.jnode('status', 'nb')).stdout).toMatch(/^session +nb\n(.*\n)*state +ready\n/)
+  expect((await world.jnode('logs', 'nb', '-n', '2')).stdout.trimEnd().split('\n')).toHaveLength(2)
+  const logs = await world.jnode('logs')
+  expect(logs.stdout).toContain('is running at')
+  expect(logs.stdout).not.toContain(new URL(url).searchParams.get('token'))
+
+  expect(await world.jnode('disconnect', 'nb')).toMatchObject({exitCode: 0, stdout: 'nb is disconnected; its job goes on. Come back with `jnode connect nb`.\n'})
+  await expect(statusThrough(url)).rejects.toThrow()
+  expect(await json(world, 'status', 'nb')).toMatchObject({state: 'ready', tunnel: 'closed', url: null})
+  expect(await json(world, 'connect', 'nb')).toMatchObject({url, tunnel: 'connected', jobId: '1', startedAt: started['startedAt']})
+  expect(await statusThrough(url)).toBe(200)
+  expect(await world.jnode('connect', 'nb', '--no-browser')).toMatchObject({exitCode: 0, stdout: matching(/already/)})
+
+  expect(await world.jnode('stop', 'nb')).toMatchObject({exitCode: 0, stdout: 'nb is stopped; job 1 is gone.\n'})
   await world.expectNothingLeft()
+  expect((await world.jnode('list')).stdout).toBe('No sessions. `jnode start` starts one.\n')
+})
+
+test('in the foreground, Ctrl-C closes the tunnel and keeps the job', async () => {
+  const world = await makeWorld()
+  const run = world.launch(['start', '--no-browser', '--port', await freePort()])
+  await run.prints(/^http:.*\n/)
+  const url = run.stdout().trim()
+  expect(await statusThrough(url)).toBe(200)
+  const [session] = (await json(world, 'list'))['sessions'] as {name: string; keeperPid: number}[]
+  expect(session).toMatchObject({name: matching(/^[a-z]+-[a-z]+$/), state: 'ready', tunnel: 'connected', keeperPid: run.child.pid})
+  run.child.kill('SIGINT')
+  expect(await run.ended).toMatchObject({exitCode: 130, stdout: `${url}\n`, stderr: matching(new RegExp(`The tunnel is closed; job 1 goes on\n {2}Come back with \`jnode connect ${session!.name}\`, end the job with \`jnode stop ${session!.name}\`\\.\n$`))})
+  expect(world.cluster.grid.jobs()).toHaveLength(1)
+
+  const again = world.launch(['connect', '--no-browser'])
+  await again.prints(/^http:.*\n/)
+  expect(again.stdout().trim()).toBe(url)
+  expect(await world.jnode('stop')).toMatchObject({exitCode: 0, stdout: `${session!.name} is stopped; job 1 is gone.\n`})
+  expect(await again.ended).toMatchObject({exitCode: 0, stderr: matching(/Session \S+ was stopped; job 1 is gone\.\n$/)})
+  await world.expectNothingLeft()
+})
+
+test('the progress of a start is on stderr, in whole lines, and the URL alone on stdout', async () => {
+  const world = await makeWorld()
+  const {stdout, stderr} = await world.jnode('start', 'nb', '-d', '--no-browser')
+  expect(stdout).toMatch(/^http:\S+\nThe tunnel stays open in the background\. /)
+  expect(stderr).toMatch(/^Log in to ada@head\.local \.\.\.\nSubmit the job \.\.\.\nJob 1 submitted\nWait for a node \(job 1\) \.\.\.\nJob 1 runs on node\d\.local \(waited .*\)\nStart Jupyter on node\d\.local \.\.\.\nJupyter answers \(route socket\)\n$/)
+  expect(stdout + stderr).not.toMatch(/\u001B|\r/)
+  expect(stderr).not.toContain('token')
+})
+
+test('a session started elsewhere is found, taken over on the same port, and ended', async () => {
+  const world = await makeWorld()
+  const other = world.cluster.anotherLaptop()
+  const started = await json(world, 'start', 'nb', '--port', await freePort())
+  await world.jnode('disconnect')
+  const there = async (...args: string[]) => documentOf(await world.launch([...args, '--json'], {laptop: other}).ended)
+  expect(await there('list')).toMatchObject({sessions: [{name: 'nb', state: 'ready', tunnel: 'closed', url: null}]})
+  expect(await there('connect')).toMatchObject({name: 'nb', url: started['url'], tunnel: 'connected'})
+  expect(await statusThrough(started['url'] as string)).toBe(200)
+  expect(await there('stop', 'nb')).toEqual({stopped: [{name: 'nb', jobId: '1', was: 'running'}]})
+  expect((await json(world, 'list'))['sessions']).toMatchObject([{name: 'nb', state: 'ended'}])
+  expect(await world.jnode('stop')).toMatchObject({exitCode: 0, stdout: matching(/had ended already/)})
+  await world.expectNothingLeft()
+})
+
+test('another port and a word when the session’s own is taken', async () => {
+  const world = await makeWorld()
+  const {localPort, url} = (await json(world, 'start', 'nb', '--port', await freePort())) as {localPort: number; url: string}
+  await world.jnode('disconnect')
+  const thief = createServer()
+  await expect.poll(() => new Promise((resolve) => thief.once('error', () => resolve(false)).listen(localPort, '127.0.0.1', () => resolve(true)))).toBe(true)
+  const moved = await world.jnode('connect', '--json')
+  thief.close()
+  expect(documentOf(moved)).toMatchObject({localPort: expect.not.toBeOneOf([localPort]) as number, url: expect.not.toBeOneOf([url]) as string})
+  expect(moved.stderr).toMatch(new RegExp(`^Warning: Port ${localPort} of this computer is taken, so the URL has changed: its port is now \\d+\n$`))
+})
+
+test('--dry-run prints qsub’s line and the script, and submits nothing', async () => {
+  const world = await makeWorld()
+  const {qsub, jobScript} = (await json(world, 'start', 'nb', '--dry-run', '--cores', '2', '--mem', '1G', '--time', '1h')) as {qsub: string; jobScript: string}
+  expect(qsub).toMatch(/^qsub .*-N jnode-nb .*-pe smp 2 -l h_rt=01:00:00 -l mem_free=512M .*\/\.jnode\/sessions\/nb\/job\.sh$/)
+  expect(jobScript).toMatch(/^#!\/bin\/sh\n/)
+  expect((await world.jnode('start', 'nb', '--dry-run')).stdout).toMatch(/^qsub .*\n\n#!\/bin\/sh\n/)
+  await world.expectNothingLeft()
+})
+
+test('--no-wait submits and returns; connect waits for it', async () => {
+  const world = await makeWorld({faults: {'never-schedules': true}})
+  expect(await json(world, 'start', 'nb', '--no-wait')).toMatchObject({name: 'nb', jobId: '1', state: 'queued', tunnel: 'closed', url: null, keeperPid: null})
+  const run = world.launch(['connect', 'nb', '-d', '--no-browser'])
+  await run.prints(/Wait for a node/)
+  world.cluster.clear('never-schedules')
+  expect(await run.ended).toMatchObject({exitCode: 0, stdout: matching(/^http:/)})
+})
+
+test('a profile stands for its flags, and a flag for more than a profile', async () => {
+  const world = await makeWorld()
+  writeFileSync(world.laptop.configFile, `${readFileSync(world.laptop.configFile, 'utf8')}\n[profiles.big]\ncores = 3\nmem = "3G"\napp = "notebook"\n`)
+  const {qsub, jobScript} = (await json(world, 'start', '--profile', 'big', '--mem', '6G', '--dry-run')) as {qsub: string; jobScript: string}
+  expect(qsub).toMatch(/-pe smp 3 .*mem_free=2G/)
+  expect(jobScript).toContain('app=notebook')
+  expect(documentOf(await world.jnode('start', '--profile', 'bug', '--json'))).toMatchObject({error: {code: 'config', hint: matching(/Did you mean "big"/)}})
+})
+
+test('a name that is taken on the cluster costs nothing, and leaves the one who has it alone', async () => {
+  const world = await makeWorld()
+  const started = await json(world, 'start', 'nb')
+  const again = await world.jnode('start', 'nb', '--json')
+  expect(again.exitCode).toBe(2)
+  expect(documentOf(again)).toMatchObject({error: {code: 'session-exists', hint: matching(/`jnode connect nb`/)}})
+  expect(await json(world, 'status', 'nb')).toEqual(started)
+  expect(await statusThrough(started['url'] as string)).toBe(200)
+})
+
+test('the browser opens on a page of this computer, not with the token on its command line', async () => {
+  const world = await makeWorld()
+  const browser = `${world.laptop.home}/browser`
+  writeFileSync(browser, `#!${process.execPath}\nconst fs = require('fs'); fs.writeFileSync(${JSON.stringify(`${browser}.seen`)}, process.argv.at(-1)); fetch(process.argv.at(-1), {redirect: 'manual'}).then((answer) => fs.writeFileSync(${JSON.stringify(`${browser}.led`)}, answer.headers.get('location') ?? ''))\n`, {mode: 0o755})
+  const {stdout} = await world.jnode('start', 'nb', '-d', '--browser', browser)
+  const [url] = stdout.split('\n')
+  expect(readFileSync(`${browser}.seen`, 'utf8')).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]+$/)
+  await expect.poll(() => readFileSync(`${browser}.led`, 'utf8')).toBe(url)
 })

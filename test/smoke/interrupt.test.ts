@@ -1,0 +1,174 @@
+import {readFileSync} from 'node:fs'
+import {join} from 'node:path'
+import {describe, expect, test} from 'vitest'
+import type {FaultName, Faults} from '../fake-cluster/faults.ts'
+import {processesOf, stateFiles} from './leftovers.ts'
+import {documentOf, makeWorld, usePackage, type World} from './world.ts'
+
+usePackage()
+
+const matching = (pattern: RegExp) => expect.stringMatching(pattern) as string
+
+/** Moments before a server is ready, and how to stay in them. */
+const MOMENTS: {moment: string; faults: Partial<Faults>; flags: string[]; seen: RegExp}[] = [
+  {moment: 'the login', faults: {'slow-link': 150}, flags: [], seen: /Log in to/},
+  {moment: 'the submission', faults: {'slow-link': 60}, flags: [], seen: /Submit the job/},
+  {moment: 'the wait', faults: {'never-schedules': true}, flags: [], seen: /Wait for a node/},
+  {moment: 'the start of Jupyter', faults: {}, flags: ['--setup', 'sleep 60'], seen: /Start Jupyter on/},
+]
+
+describe.each(MOMENTS)('Ctrl-C in $moment', ({faults, flags, seen}) => {
+  test.each([
+    ['in the foreground', ['--no-browser']],
+    ['of a start that goes into the background', ['--no-browser', '-d']],
+    ['under --json', ['--json', '-v']],
+  ])('%s leaves nothing', async (_, more) => {
+    const world = await makeWorld({faults: faults as never, timing: {notify: 50}})
+    const run = world.launch(['start', 'nb', ...flags, ...more])
+    await run.prints(seen)
+    run.child.kill('SIGINT')
+    const ended = await run.ended
+    expect(ended.exitCode).toBe(130)
+    if (more.includes('--json')) expect(documentOf(ended)).toMatchObject({error: {code: 'interrupted', message: matching(/^Interrupted before the server was ready/)}})
+    else expect(ended).toMatchObject({stdout: '', stderr: matching(/\nInterrupted before the server was ready; nothing is left of the session\n$/)})
+    for (const fault of Object.keys(faults)) world.cluster.clear(fault as FaultName)
+    await world.expectNothingLeft()
+  })
+})
+
+test('a second Ctrl-C ends at once; what is left is found by stop', async () => {
+  const world = await makeWorld({faults: {'never-schedules': true}})
+  const run = world.launch(['start', 'nb', '--no-browser'])
+  await run.prints(/Wait for a node/)
+  world.cluster.set('slow-link', 1000)
+  run.child.kill('SIGINT')
+  await run.prints(/Clean up/)
+  run.child.kill('SIGINT')
+  await run.ended
+  expect(run.child.signalCode).toBe('SIGINT')
+  expect(world.cluster.grid.jobs()).toHaveLength(1)
+  world.cluster.clear('slow-link')
+  expect(await world.jnode('stop')).toMatchObject({exitCode: 0})
+  await world.expectNothingLeft()
+})
+
+/** Kills the processes on this laptop that `wanted` names by their command. */
+function killHard(world: World, wanted: RegExp): void {
+  const found = processesOf(world.laptop).filter(({command}) => wanted.test(command))
+  expect(found).toHaveLength(1)
+  process.kill(found[0]!.pid, 'SIGKILL')
+}
+
+test('the command of a start in the background killed before it is ready: its keeper takes all back', async () => {
+  const world = await makeWorld({faults: {'never-schedules': true}})
+  const run = world.launch(['start', 'nb', '-d', '--no-browser'])
+  await run.prints(/Wait for a node/)
+  run.child.kill('SIGKILL')
+  await run.ended
+  await world.expectNothingLeft()
+})
+
+test('the keeper killed before it is ready: the command says so, and stop finds what is left', async () => {
+  const world = await makeWorld({faults: {'never-schedules': true}})
+  const run = world.launch(['start', 'nb', '--json', '-v'])
+  await run.prints(/Wait for a node/)
+  killHard(world, /keeper\.js/)
+  const ended = await run.ended
+  expect(ended.exitCode).toBe(1)
+  expect(documentOf(ended)).toMatchObject({error: {code: 'unexpected', message: 'The background process ended unexpectedly (SIGKILL)', hint: matching(/keeper\.log/)}})
+  expect(await world.jnode('stop', 'nb')).toMatchObject({exitCode: 0})
+  await world.expectNothingLeft()
+})
+
+test('the keeper killed when all is ready: the tunnel is told closed, connect opens it again, stop works', async () => {
+  const world = await makeWorld()
+  const started = documentOf(await world.jnode('start', 'nb', '--json'))
+  killHard(world, /keeper\.js/)
+  await expect.poll(() => processesOf(world.laptop)).toEqual([])
+  expect(documentOf(await world.jnode('list', '--json'))).toMatchObject({sessions: [{state: 'ready', tunnel: 'closed', url: null, keeperPid: null}]})
+  expect((await world.jnode('url')).exitCode).toBe(8)
+  expect(documentOf(await world.jnode('connect', '--json'))).toMatchObject({tunnel: 'connected', jobId: started['jobId']})
+  expect(await world.jnode('stop')).toMatchObject({exitCode: 0})
+  await world.expectNothingLeft()
+})
+
+test('a killed keeper’s socket is no obstacle to stop', async () => {
+  const world = await makeWorld()
+  await world.jnode('start', 'nb', '--json')
+  killHard(world, /keeper\.js/)
+  expect(await world.jnode('stop')).toMatchObject({exitCode: 0})
+  await world.expectNothingLeft()
+})
+
+describe('a connection cut when all is ready', () => {
+  const status = async (world: World) => documentOf(await world.jnode('list', '--json'))['sessions']
+
+  test('comes back by itself with a key, on the same port', async () => {
+    const world = await makeWorld()
+    const {localPort, keeperPid} = documentOf(await world.jnode('start', 'nb', '--json'))
+    world.cluster.cut('gateway')
+    await expect.poll(() => world.cluster.accepted('node1') + world.cluster.accepted('node2'), {timeout: 15_000}).toBe(2)
+    await expect.poll(() => status(world), {timeout: 15_000, interval: 300}).toMatchObject([{state: 'ready', tunnel: 'connected', localPort, keeperPid}])
+    await world.jnode('stop')
+    await world.expectNothingLeft()
+  })
+
+  test('with a password alone: waits for its user, and tries no login meanwhile', async () => {
+    const world = await makeWorld({logins: {gateway: {methods: ['password']}, head: {methods: ['password']}}})
+    await world.jnode('start', 'nb', '--json')
+    const tries = () => world.cluster.attempts('gateway').filter(({method}) => method === 'password').length
+    expect(tries()).toBe(1)
+    world.cluster.cut('gateway')
+    const log = join(world.laptop.home, '.local/state/jnode/keeper.log')
+    await expect.poll(() => readFileSync(log, 'utf8'), {timeout: 15_000}).toMatch(/The connection was lost .*; reconnecting\n(.*\n)*.*refused the login/)
+    // Nothing but the keeper is asked for this: `disconnect` needs no login, `list` would make one of its own.
+    expect(tries()).toBe(1)
+    expect((await world.jnode('url')).stderr).toContain('The tunnel of nb is not open')
+    expect(documentOf(await world.jnode('connect', '--json'))).toMatchObject({tunnel: 'connected'})
+    await world.jnode('stop')
+    await world.expectNothingLeft()
+  })
+
+  test('in the foreground: says so, and that it is connected again', async () => {
+    const world = await makeWorld()
+    const run = world.launch(['start', 'nb', '--no-browser'])
+    await run.prints(/^http:/)
+    world.cluster.cut('gateway')
+    await run.prints(/Connected again/)
+    expect(run.stderr()).toMatch(/Warning: The connection was lost \(.*\); reconnecting\n/)
+    run.child.kill('SIGTERM')
+    expect((await run.ended).exitCode).toBe(130)
+  })
+})
+
+test('a job deleted by somebody brings the tunnel down, says so, and is cleaned up', async () => {
+  const world = await makeWorld()
+  const run = world.launch(['start', 'nb', '--no-browser'])
+  await run.prints(/^http:/)
+  world.cluster.grid.remove(world.cluster.grid.jobs()[0]!)
+  expect(await run.ended).toMatchObject({exitCode: 0, stderr: matching(/Job 1 ended: (.*\n)*The tunnel is closed and nothing is left of session nb\.\n$/)})
+  await world.expectNothingLeft()
+})
+
+test('two starts at the same moment get along, and stop --all ends both', async () => {
+  const world = await makeWorld()
+  const both = await Promise.all([world.jnode('start', 'a', '--json'), world.jnode('start', 'b', '--json')])
+  const [a, b] = both.map(documentOf)
+  expect([a!['state'], b!['state']]).toEqual(['ready', 'ready'])
+  expect(a!['localPort']).not.toBe(b!['localPort'])
+  expect((await world.jnode('stop')).exitCode).toBe(2)
+  expect(documentOf(await world.jnode('stop', '--all', '--json'))).toMatchObject({stopped: [{was: 'running'}, {was: 'running'}]})
+  await world.expectNothingLeft()
+  expect(stateFiles(world.laptop)).toEqual([])
+})
+
+test('a connection lost while the job waits: it is found over a new one, and taken back', async () => {
+  const world = await makeWorld({faults: {'never-schedules': true}})
+  const run = world.launch(['start', 'nb', '--no-browser'])
+  await run.prints(/Wait for a node/)
+  world.cluster.cut('gateway')
+  const ended = await run.ended
+  expect(ended.exitCode).toBe(3)
+  expect(ended.stderr).toMatch(/Error: .*(connection|lost|gone)/i)
+  await world.expectNothingLeft()
+})
