@@ -7,7 +7,7 @@ const ports = new Map(names.map((name) => name.split('=') as [string, string]))
 const BULK = 512 * 1024 * 1024
 const CHUNK = Buffer.alloc(256 * 1024, 'x')
 
-async function dial(name: string, letter: 'e' | 'd' | 'u', length = 0): Promise<Socket> {
+async function dial(name: string, letter: 'e' | 'd' | 'u' | 'h', length = 0): Promise<Socket> {
   const socket = connect({host: '127.0.0.1', port: Number(ports.get(name)), noDelay: true})
   await once(socket, 'connect')
   const wish = Buffer.alloc(9, letter)
@@ -80,10 +80,29 @@ async function bulks(letter: 'd' | 'u'): Promise<Record<string, number[]>> {
   return samples
 }
 
+/** Asks for all and reads nothing, or sends to one who reads nothing, for so many seconds. Bytes that left all the same. */
+async function stalled(letter: 'd' | 'h'): Promise<Record<string, number[]>> {
+  const [name = ''] = ports.keys()
+  const socket = await dial(name, letter, BULK)
+  socket.pause()
+  const stop = new Promise((wake) => setTimeout(wake, Number(rounds) * 1000))
+  let running = true
+  void stop.then(() => (running = false))
+  while (letter === 'h' && running) {
+    if (!socket.write(CHUNK)) await Promise.race([once(socket, 'drain'), stop])
+  }
+  await stop
+  const left = letter === 'h' ? socket.bytesWritten - socket.writableLength : socket.bytesRead
+  socket.destroy()
+  return {[name]: [left]}
+}
+
 const works: Record<string, () => Promise<Record<string, number[]>>> = {
   ping: () => small([1]),
   burst: () => small([200, 1000]),
   down: () => bulks('d'),
   up: () => bulks('u'),
+  'stall-down': () => stalled('d'),
+  'stall-up': () => stalled('h'),
 }
 console.log(JSON.stringify(await works[work]!()))

@@ -1,6 +1,7 @@
 /**
  * The far end, run on a node: on a TCP port of the loopback and on a Unix socket, for as long as stdin is open.
- * A connection says in its first 9 bytes what it wants: `e` echo; `d` + N: send N bytes; `u` + N: take N bytes, then answer one.
+ * A connection says in its first 9 bytes what it wants: `e` echo; `d` + N: send N bytes; `u` + N: take N bytes, then answer one;
+ * `h`: hold, and read nothing more.
  */
 import {createServer, type Socket} from 'node:net'
 
@@ -19,6 +20,8 @@ function serve(socket: Socket): void {
         return send(socket, length)
       case 'u':
         return take(socket, length)
+      case 'h':
+        return void socket.pause()
     }
   })
 }

@@ -4,6 +4,8 @@
  */
 import {downLab, factsOf, upLab, type Lab} from '../cluster/lab.ts'
 import {obstacle} from '../cluster/packages.ts'
+import {memory} from './memory.ts'
+import {starts} from './start.ts'
 import {smallMessages, throughput} from './tunnel.ts'
 
 const LAB = process.env.JNODE_LAB ?? 'bench'
@@ -11,6 +13,8 @@ const LAB = process.env.JNODE_LAB ?? 'bench'
 const parts: Record<string, (lab: Lab) => Promise<boolean>> = {
   small: smallMessages,
   bulk: throughput,
+  start: starts,
+  memory,
 }
 
 async function main(): Promise<number> {

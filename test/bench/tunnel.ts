@@ -56,7 +56,7 @@ export async function withWays<T>(lab: Lab, work: (ways: Ways) => Promise<T>): P
   }
 }
 
-async function measure(lab: Lab, work: string, rounds: number, ports: Record<string, number>): Promise<Record<string, number[]>> {
+export async function measure(lab: Lab, work: string, rounds: number, ports: Record<string, number>): Promise<Record<string, number[]>> {
   const client = spawnHere(lab, 'laptop', ['client.ts', work, String(rounds), ...Object.entries(ports).map(([name, port]) => `${name}=${port}`)])
   const timer = setTimeout(() => client.kill('SIGKILL'), 240_000)
   const closed = once(client, 'close')
