@@ -3,7 +3,7 @@ import {spawn} from 'node:child_process'
 import {openSync, closeSync} from 'node:fs'
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
-import {JnodeError} from '../errors.ts'
+import {JnodeError, throwIfAborted} from '../errors.ts'
 import type {Tell} from '../flows/events.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import type {Prompter} from '../ssh/prompt.ts'
@@ -20,6 +20,7 @@ export interface DetachOptions {
 
 /** Resolves when the session is ready and the keeper stands on its own; rejects with the keeper's own error. */
 export async function runDetached(task: KeeperTask, {program, stateDir, tell, prompter, signal}: DetachOptions): Promise<SessionView> {
+  throwIfAborted(signal)
   const logPath = join(stateDir, 'keeper.log')
   await mkdir(stateDir, {recursive: true, mode: 0o700})
   const log = openSync(logPath, 'a', 0o600)
@@ -30,6 +31,7 @@ export async function runDetached(task: KeeperTask, {program, stateDir, tell, pr
   }
   const cancel = () => send({kind: 'cancel'})
   signal.addEventListener('abort', cancel, {once: true})
+  const over = new AbortController()
   try {
     return await new Promise<SessionView>((resolve, reject) => {
       child.on('message', (message: FromKeeper) => {
@@ -37,7 +39,7 @@ export async function runDetached(task: KeeperTask, {program, stateDir, tell, pr
           case 'event':
             return tell(message.event)
           case 'question':
-            return void prompter.ask(message.question, signal).then(
+            return void prompter.ask(message.question, AbortSignal.any([signal, over.signal])).then(
               (text) => send({kind: 'answer', id: message.id, answer: {text}}),
               (error: unknown) => send({kind: 'answer', id: message.id, answer: {failure: failureOf(error)}}),
             )
@@ -48,12 +50,16 @@ export async function runDetached(task: KeeperTask, {program, stateDir, tell, pr
         }
       })
       child.once('error', (cause) => reject(new JnodeError('unexpected', `Cannot start the background process: ${cause.message}`, {cause})))
-      child.once('exit', (code, signalName) =>
-        reject(new JnodeError('unexpected', `The background process ended unexpectedly (${signalName ?? `exit ${code}`})`, {hint: `Its log is ${logPath}.`})),
-      )
+      child.once('exit', (code, signalName) => {
+        const fail = () => reject(new JnodeError('unexpected', `The background process ended unexpectedly (${signalName ?? `exit ${code}`})`, {hint: `Its log is ${logPath}.`}))
+        // Its last message may still be on the way.
+        if (child.connected) child.once('disconnect', fail)
+        else fail()
+      })
       send({kind: 'task', task, canAsk: prompter.canAsk, unattended: prompter.unattended ?? false})
     })
   } finally {
+    over.abort() // a question whose login has failed meanwhile needs no answer
     signal.removeEventListener('abort', cancel)
     child.removeAllListeners()
     if (child.connected) child.disconnect()
