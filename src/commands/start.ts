@@ -47,7 +47,7 @@ export default class Start extends BaseCommand {
     if (flags['no-wait']) {
       return this.result(await submitOnly({name, options, signal}, runtime.deps), (view) => `Job ${view.jobId} submitted as session ${view.name}. Come back with \`jnode connect ${view.name}\`.`)
     }
-    if (flags.detach || this.jsonEnabled()) {
+    if (options.detach || this.jsonEnabled()) {
       const view = await runDetached({kind: 'start', name, options}, {...runtime, signal})
       if (options.openBrowser && !this.jsonEnabled()) await runtime.tryToOpen(view.url!, options.browser, signal)
       return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`, end the job with \`jnode stop ${name}\`.`)
