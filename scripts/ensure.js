@@ -20,14 +20,19 @@ function run(file, args) {
 
 const OFFLINE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)\b/
 
-function install() {
-  process.stderr.write('Installing packages into node_modules (less than a minute, the first time only) ...\n')
-  // npm's own patience is minutes of silence.
-  const patience = ['--fetch-retry-mintimeout=2000', '--fetch-retry-maxtimeout=5000', '--fetch-timeout=60000']
-  const {well, said} = run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error', ...patience])
-  if (well) return
+function stopIfOffline(said) {
   const code = OFFLINE.exec(said)?.[1]
   if (code) stop(`The packages cannot be installed: npm's registry cannot be reached (${code}). Check the network and the proxy, then run it again.`)
+}
+
+function install() {
+  process.stderr.write('Installing packages into node_modules (less than a minute, the first time only) ...\n')
+  // Without a network `npm ci` tries for minutes, package by package; one question first tells at once.
+  const ping = run('npm', ['ping', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-timeout=20000'])
+  if (!ping.well) stopIfOffline(ping.said)
+  const {well, said} = run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'])
+  if (well) return
+  stopIfOffline(said)
   stop(`The packages cannot be installed. npm says:\n${said}`)
 }
 
