@@ -6,6 +6,7 @@ import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions, updateRemoteFacts} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
+import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
@@ -50,7 +51,7 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
   const {cluster, port, signal} = input
   const site = await ask(link.head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
   const engine = gridEngine(site)
-  const facts = await factsThere({link, engine, user: site.user, input})
+  const facts = await factsThere({link, engine, user: site.user, input}, deps)
   const tunnel = await openTunnel({port: port ?? facts.localPort ?? DEFAULT_PORT, orNext: port === null})
   try {
     if (facts.localPort !== null && port === null && tunnel.port !== facts.localPort) {
@@ -82,20 +83,29 @@ interface Asking {
 }
 
 /** The session as the cluster knows it; else, for `job-N`, a Jupyter job that somebody started without us. */
-async function factsThere({link, engine, user, input}: Asking): Promise<SessionFacts> {
+async function factsThere({link, engine, user, input}: Asking, deps: Deps): Promise<SessionFacts> {
   const {name, cluster, signal} = input
   const [jobs, listing] = await askAll(link.head.run, [engine.list(user), readRemoteSessions(name)], {signal})
+  // A file here that cannot be used is written anew.
+  const mine = await deps.store.load(cluster.name, name).catch(() => null)
   const there = listing.sessions[0]
   const broken = listing.broken[0]
   if (there) {
-    const jobId = there.facts.jobId ?? jobOf(there.facts, jobs)?.id ?? null
-    if (jobId === null) throw new JnodeError('job-ended', `Session "${name}" never got a job`)
-    return {...there.facts, cluster: cluster.name, hops: cluster.hops, token: there.token, jobId}
+    const facts = knownFacts(there, cluster, mine)
+    const jobId = facts.jobId ?? jobOf(facts, jobs)?.id ?? null
+    if (jobId !== null) return {...facts, jobId}
+    if (jobs.kind === 'unknown') throw silent(link, jobs.why)
+    throw new JnodeError('job-ended', `Session "${name}" never got a job`)
   }
   if (broken) throw new JnodeError('no-session', `Session "${name}" on ${cluster.label} cannot be read: ${broken.why}`, {hint: `Remove it with \`jnode stop ${name}\`.`})
   const jobId = foreignJobId(name)
   if (jobId === null) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
-  if (jobs.kind === 'unknown') throw new JnodeError('no-grid-engine', `Grid Engine on ${link.head.label} gives no answer: ${jobs.why}`, {hint: 'Try again in a minute.'})
+  if (jobs.kind === 'unknown') throw silent(link, jobs.why)
   const job = jobs.jobs.find(({id}) => id === jobId)
-  return foreignFacts({job, jobId, head: link.head, engine, user, cluster, signal})
+  const facts = await foreignFacts({job, jobId, head: link.head, engine, user, cluster, signal})
+  return {...facts, localPort: mine?.id === facts.id ? mine.localPort : null}
+}
+
+function silent(link: ClusterLink, why: string): JnodeError {
+  return new JnodeError('no-grid-engine', `Grid Engine on ${link.head.label} gives no answer: ${why}`, {hint: 'Try again in a minute.'})
 }

@@ -10,6 +10,7 @@ import {endingOf} from '../sge/ending.ts'
 import type {JobList} from '../sge/qstat.ts'
 import {discoverSite} from '../sge/site.ts'
 import type {Remote} from '../ssh/remote.ts'
+import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import type {Deps} from './deps.ts'
 import {viewOf, type SessionView} from './session-view.ts'
@@ -108,9 +109,9 @@ async function reasonFor(facts: SessionFacts, {head, engine, jobs, gone, signal}
 
 /** The cluster's sessions, and those this computer remembers that the cluster does not know (any more). */
 function merge(cluster: ClusterTarget, local: SessionFacts[], remote: RemoteListing): Known[] {
-  const there = remote.sessions.map(({facts, token, record}) => ({
-    facts: {...facts, cluster: cluster.name, hops: cluster.hops, token, localPort: local.find((mine) => mine.id === facts.id)?.localPort ?? facts.localPort} as SessionFacts,
-    record: parseRecord(record),
+  const there = remote.sessions.map((session) => ({
+    facts: knownFacts(session, cluster, local.find(({name}) => name === session.facts.name)),
+    record: parseRecord(session.record),
   }))
   const names = new Set(there.map(({facts}) => facts.name))
   return [...there, ...local.filter((facts) => !names.has(facts.name)).map((facts) => ({facts, record: null}))]

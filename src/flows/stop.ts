@@ -14,6 +14,7 @@ import {openTunnel} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {foreignJobId} from './foreign.ts'
 import type {StopOutcome} from './keepers.ts'
+import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import type {OpenSession} from './open-session.ts'
 import {checkListenerOwner, nodeAddress, wayTo} from './reach-server.ts'
@@ -100,7 +101,7 @@ async function stopOne(name: string, scene: Scene, deps: Deps): Promise<StopOutc
   await endJob(context, facts, deps)
   const keeper = await deps.keepers.find(cluster.name, name)
   await (keeper ? keeper.disconnect().catch(() => {}) : deps.keepers.forget(cluster.name, name))
-  return {name, jobId: facts.jobId, was: job ? (job.phase === 'running' ? 'running' : 'waiting') : 'ended'}
+  return {name, jobId: facts.jobId ?? job?.id ?? null, was: job ? (job.phase === 'running' ? 'running' : 'waiting') : 'ended'}
 }
 
 /** The cluster's copy of the facts is the truth; this computer's serves where the cluster has none (any more). */
@@ -109,7 +110,7 @@ async function factsOf(name: string, {cluster, listing, home, context}: Scene, d
   const local = await deps.store.load(cluster.name, name).catch(() => null)
   const here = {cluster: cluster.name, hops: cluster.hops}
   const there = listing.sessions.find(({facts}) => facts.name === name)
-  if (there) return {...there.facts, ...here, token: there.token, jobId: there.facts.jobId ?? local?.jobId ?? null}
+  if (there) return knownFacts(there, cluster, local)
   const broken = listing.broken.some((item) => item.name === name)
   // Facts that cannot be read do not tell their id, and without it the directory would be taken for another session's.
   if (local) return broken ? {...local, id: ''} : local
