@@ -82,7 +82,8 @@ export async function sessionsToEnd(names: string[], {all, wanted}: EndWanted, d
   }
   const {cluster, clusterOf, defaultCluster} = await wanted(null)
   const {sessions} = await deps.store.list()
-  const here = sessions.filter((facts) => cluster === null || facts.cluster === cluster.name).map((facts) => ({name: facts.name, cluster: clusterOf(facts)}))
+  // A job that jnode did not start is not jnode's to end.
+  const here = sessions.filter((facts) => !facts.foreign && (cluster === null || facts.cluster === cluster.name)).map((facts) => ({name: facts.name, cluster: clusterOf(facts)}))
   const asked = cluster ?? (here.length === 0 ? defaultCluster() : null)
   if (!asked) return here
   const there = await namesOn(asked, deps, signal)

@@ -12,6 +12,7 @@ import type {JobList} from '../sge/qstat.ts'
 import type {Remote} from '../ssh/remote.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
+import type {Tell} from './events.ts'
 import {foreignJobId} from './foreign.ts'
 import type {StopOutcome} from './keepers.ts'
 import {knownFacts} from './known-facts.ts'
@@ -56,7 +57,7 @@ export interface StopInput {
 export async function stop({names, cluster, signal}: StopInput, deps: Deps): Promise<StopOutcome[]> {
   const outcomes: StopOutcome[] = []
   const rest: string[] = []
-  for (const name of names) {
+  for (const name of new Set(names)) {
     const keeper = await deps.keepers.find(cluster.name, name)
     const outcome = (await keeper?.stop().catch(() => null)) ?? null
     if (outcome) outcomes.push(outcome)
@@ -73,12 +74,27 @@ async function stopOverConnection(names: string[], cluster: ClusterTarget, deps:
     const site = await ask(link.head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
     const context = {head: link.head, engine: gridEngine(site), user: site.user, clock: deps.clock, tell: deps.tell, signal}
     const [jobs, listing] = await askAll(link.head.run, [context.engine.list(site.user), readRemoteSessions(names.length === 1 ? names[0] : undefined)], {signal})
-    const outcomes: StopOutcome[] = []
-    for (const name of names) outcomes.push(await stopOne(name, {context, link, cluster, jobs, listing, home: site.home}, deps))
-    return outcomes
+    return await each(names, (name) => stopOne(name, {context, link, cluster, jobs, listing, home: site.home}, deps), {signal, tell: deps.tell})
   } finally {
     await link.close()
   }
+}
+
+/** One that cannot be stopped leaves no other running. The first error is thrown in the end, further ones are told. */
+async function each(names: string[], stopIt: (name: string) => Promise<StopOutcome>, {signal, tell}: {signal: AbortSignal; tell: Tell}): Promise<StopOutcome[]> {
+  const outcomes: StopOutcome[] = []
+  const failures: unknown[] = []
+  for (const name of names) {
+    try {
+      outcomes.push(await stopIt(name))
+    } catch (error) {
+      if (signal.aborted) throw error
+      failures.push(error)
+    }
+  }
+  for (const error of failures.slice(1)) tell({kind: 'warning', text: messageOf(error)})
+  if (failures.length > 0) throw failures[0]
+  return outcomes
 }
 
 interface Scene {
@@ -127,7 +143,7 @@ async function notOurs({name, head, engine, user, cluster, signal}: {name: strin
   if (!files) {
     return new JnodeError('no-session', jobId === null ? `There is no session "${name}" on ${cluster.label}` : `Grid Engine on ${head.label} knows no job ${jobId}`, {hint: '`jnode list` shows those there are.'})
   }
-  if (files.owner !== user) return new JnodeError('not-yours', `Job ${jobId} belongs to ${files.owner}, not to you`)
+  if (files.owner !== user) return new JnodeError('not-yours', `Job ${jobId} belongs to ${files.owner}, not to you`, {hint: '`jnode list` shows what is yours.'})
   return new JnodeError('no-session', `Job ${jobId} was not started by jnode`, {hint: `\`jnode disconnect ${name}\` closes its tunnel; \`qdel ${jobId}\` on the head node ends it.`})
 }
 
