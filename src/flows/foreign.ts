@@ -52,7 +52,7 @@ interface ForeignJob {
 export async function foreignFacts({job, jobId, head, engine, user, cluster, signal}: ForeignJob): Promise<SessionFacts> {
   const files = await ask(head.run, engine.files(jobId), {signal})
   if (!files) throw new JnodeError('no-session', `Grid Engine on ${head.label} knows no job ${jobId}`, {hint: '`jnode list` shows your sessions, `qstat` on the head node all your jobs.'})
-  if (files.owner !== user) throw new JnodeError('not-yours', `Job ${jobId} belongs to ${files.owner}, not to you`)
+  if (files.owner !== user) throw new JnodeError('not-yours', `Job ${jobId} belongs to ${files.owner}, not to you`, {hint: '`jnode list` shows what is yours.'})
   if (!job?.node) throw new JnodeError('no-session', `Job ${jobId} is not running yet${job ? ` (state ${job.letters})` : ''}`, {hint: 'Try again when it runs.'})
   const server = await ask(head.run, findServer(jobId, files.logs), {signal})
   return {
@@ -97,7 +97,7 @@ exit 0`,
       for (const log of texts('log')) {
         const read = readLog(log)
         if (read.state === 'ready' && read.server.endpoint) return withToken(read.server, texts('runtime'))
-        if (read.state === 'stopped') throw new JnodeError('job-ended', `The Jupyter of job ${jobId} has stopped: ${read.text}`)
+        if (read.state === 'stopped') throw new JnodeError('job-ended', `The Jupyter of job ${jobId} has stopped: ${read.text}`, {hint: 'Its log tells more; start it again there, or a session of your own with `jnode start`.'})
       }
       throw new JnodeError('no-session', `Job ${jobId} tells of no Jupyter server in its log`, {
         hint: texts('log').length === 0 ? 'Its log could not be found or read.' : 'Wait until Jupyter has started, or look into its log.',

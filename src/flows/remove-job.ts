@@ -39,7 +39,7 @@ export async function deleteJob(context: RemovalContext, facts: SharedFacts): Pr
   for (let job = await findJob(context, facts); job !== null; job = await findJob(context, facts)) {
     if (!asked || job.phase !== 'deleting') {
       const removal = await ask(head.run, engine.remove(job.id), {signal})
-      if (removal.kind === 'denied') throw new JnodeError('not-yours', `Grid Engine does not let you delete job ${job.id}: ${removal.said}`)
+      if (removal.kind === 'denied') throw new JnodeError('not-yours', `Grid Engine does not let you delete job ${job.id}: ${removal.said}`, {hint: 'Show this to the cluster’s support.'})
       asked = removal.kind !== 'unknown'
     }
     if (clock.now() > deadline) {
