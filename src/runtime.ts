@@ -17,6 +17,7 @@ import type {Wanted} from './flows/find-session.ts'
 import {httpFetch} from './http.ts'
 import {openStore} from './session/local-store.ts'
 import {localRemote} from './ssh/local.ts'
+import {emptySecrets} from './ssh/login.ts'
 import {noPrompter, type Prompter} from './ssh/prompt.ts'
 import type {Remote} from './ssh/remote.ts'
 import {systemClock} from './time.ts'
@@ -129,11 +130,13 @@ function onPath(program: string, env: NodeJS.ProcessEnv): boolean {
 
 /** How this computer gets to clusters. ssh2 takes 100 ms to load, so it is loaded where a connection is made. */
 function connector({env, tell, prompter, stateDir}: Outside & {stateDir: string}) {
+  // Of all connections of this process: nothing is asked twice, and a reconnect need not ask for what was only a password.
+  const secrets = emptySecrets()
   return async (cluster: ClusterTarget, {signal, silent = false}: ConnectOptions): Promise<ClusterLink> => {
     const asker = silent ? noPrompter : prompter
     const ssh = once(async () => {
       const {sshDoor} = await import('./ssh/door.ts')
-      return sshDoor({env, prompter: asker, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
+      return sshDoor({env, prompter: asker, secrets, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
     })
     if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh()).nodeFromHere(node, nodeSignal))
     const head = traced(await (await ssh()).open(cluster.hops, signal), tell)

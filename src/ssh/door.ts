@@ -1,5 +1,5 @@
 /** Opening hops with this user's configuration, known hosts and keys: what the transport needs, put together. */
-import {makeAuth, emptySecrets} from './auth.ts'
+import {makeAuth, type Secrets} from './auth.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {checkHostKey, hostKeyAlgorithms} from './known-hosts.ts'
 import type {Prompter} from './prompt.ts'
@@ -9,6 +9,8 @@ import type {Target} from '../target.ts'
 export interface DoorOptions {
   env: NodeJS.ProcessEnv
   prompter: Prompter
+  /** What the user has typed so far; more is added. */
+  secrets: Secrets
   /** Text of a server that the user should see while logging in. */
   tell(text: string): void
   /** A known_hosts file of the cluster, read before the user's own; null for none. */
@@ -29,8 +31,7 @@ export interface Door {
   nodeFromHere(node: Node, signal?: AbortSignal): Promise<SshRemote>
 }
 
-export function sshDoor({env, prompter, tell, knownHosts, nodesFile}: DoorOptions): Door {
-  const secrets = emptySecrets()
+export function sshDoor({env, prompter, secrets, tell, knownHosts, nodesFile}: DoorOptions): Door {
   const keeper = (nodeKeys: string[] | null): DoorKeeper => {
     const acceptNewFile = nodeKeys === null ? {} : {acceptNewFile: nodesFile}
     const pinned = nodeKeys === null || nodeKeys.length === 0 ? {} : {pinned: nodeKeys}

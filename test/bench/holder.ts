@@ -1,11 +1,12 @@
 /** jnode's own tunnels, held on the laptop for as long as stdin is open: to the peer's TCP port and to its Unix socket. */
 import {sshDoor} from '../../src/ssh/door.ts'
+import {emptySecrets} from '../../src/ssh/login.ts'
 import {noPrompter} from '../../src/ssh/prompt.ts'
 import {openTunnel} from '../../src/tunnel/tunnel.ts'
 import {parseTarget} from '../../src/target.ts'
 
 const [port = '', path = '', nodesFile = ''] = process.argv.slice(2)
-const door = sshDoor({env: process.env, prompter: noPrompter, tell: () => {}, knownHosts: null, nodesFile: nodesFile})
+const door = sshDoor({env: process.env, prompter: noPrompter, secrets: emptySecrets(), tell: () => {}, knownHosts: null, nodesFile: nodesFile})
 const head = await door.open([parseTarget('head')])
 const node = await door.nodeThrough(head, {name: 'node1', hostKeys: []})
 const tcp = await openTunnel({port: 0, orNext: false})
