@@ -1,5 +1,5 @@
 /** Other ways to be somebody: on the head node itself, and with login shells that are not sh. */
-import {afterEach, expect, test} from 'vitest'
+import {afterEach, expect, onTestFinished, test} from 'vitest'
 import {answers, countLogins, jnodeIn, nothingLeft, OPEN, statusOf, sweep} from './jnode.ts'
 import {useLab} from './use-lab.ts'
 
@@ -15,6 +15,7 @@ test('on the head node itself: the same commands, without SSH to the head', asyn
   expect(await jnode.fails('start here', head), 'without a key for the node').toMatchObject({exitCode: 9, code: 'no-route'})
   await nothingLeft(lab)
 
+  onTestFinished(async () => void (await lab.exec('head', 'alice', 'cd ~/.ssh && mv before authorized_keys && rm id_ed25519 id_ed25519.pub')))
   await lab.exec('head', 'alice', 'ssh-keygen -q -t ed25519 -N "" -f ~/.ssh/id_ed25519 && cp ~/.ssh/authorized_keys ~/.ssh/before && cat ~/.ssh/id_ed25519.pub >>~/.ssh/authorized_keys')
   const logins = await countLogins(lab)
   const session = await jnode.ok('start here --node node1', head)
@@ -28,7 +29,6 @@ test('on the head node itself: the same commands, without SSH to the head', asyn
   expect(await statusOf(lab, there.url!)).toBe(200)
   await jnode.ok('disconnect')
   await jnode.ok('stop here', head)
-  await lab.exec('head', 'alice', 'cd ~/.ssh && mv before authorized_keys && rm id_ed25519 id_ed25519.pub')
   await lab.exec('laptop', 'alice', 'rm -r ~/.local/state/jnode/sessions')
   await nothingLeft(lab)
 })

@@ -1,5 +1,5 @@
 /** What the world refuses: each with its own sentence, hint and exit code, and nothing left behind. */
-import {afterEach, describe, expect, test} from 'vitest'
+import {afterEach, describe, expect, onTestFinished, test} from 'vitest'
 import type {SessionView} from '../../src/flows/session-view.ts'
 import {answers, jnodeIn, nothingLeft, OPEN, sweep} from './jnode.ts'
 import {until} from './run.ts'
@@ -11,6 +11,12 @@ const jnode = jnodeIn(lab)
 afterEach(async ({task}) => {
   if (task.result?.state === 'fail') await sweep(lab)
 })
+
+/** alice's file of this name may be changed: it is as before when the test is over. */
+async function changeSsh(file: 'config' | 'known_hosts'): Promise<void> {
+  onTestFinished(async () => void (await lab.exec('laptop', 'alice', `cd ~/.ssh && mv ${file}.before ${file}`)))
+  await lab.exec('laptop', 'alice', `cd ~/.ssh && cp ${file} ${file}.before`)
+}
 
 const matching = (text: string | RegExp) => expect.stringMatching(text) as string
 
@@ -30,16 +36,15 @@ describe('the way', () => {
   })
 
   test('a host key that has changed, and one never seen: nobody logs in', async () => {
-    await lab.exec('laptop', 'alice', 'cp ~/.ssh/known_hosts ~/known_hosts')
+    await changeSsh('known_hosts')
     const other = (await lab.hostKey('node2')).split(' ').slice(0, 2).join(' ')
-    const changed = (await lab.exec('laptop', 'alice', 'cat ~/known_hosts')).stdout.replace(/^(head\S*) .*$/m, `$1 ${other}`)
+    const changed = (await lab.exec('laptop', 'alice', 'cat ~/.ssh/known_hosts')).stdout.replace(/^(head\S*) .*$/m, `$1 ${other}`)
     await lab.exec('laptop', 'alice', 'cat >~/.ssh/known_hosts', {input: changed})
     const logins = await lab.accepted('head')
     const refused = await jnode.fails('start x --host head')
     await lab.exec('laptop', 'alice', 'sed -i /^head/d ~/.ssh/known_hosts')
     const unknown = await jnode.fails('start x --host head')
     const written = (await lab.exec('laptop', 'alice', 'cat ~/.ssh/known_hosts')).stdout
-    await lab.exec('laptop', 'alice', 'mv ~/known_hosts ~/.ssh/known_hosts')
     expect(refused).toMatchObject({exitCode: 4, code: 'host-key', message: matching(/head/), hint: matching(/./)})
     expect(refused.message).toMatch(/changed|another|differ/)
     expect(unknown).toMatchObject({exitCode: 4, code: 'host-key', message: matching(/head/)})
@@ -50,9 +55,9 @@ describe('the way', () => {
   })
 
   test('a key that the server does not know', async () => {
-    await lab.exec('laptop', 'alice', 'ssh-keygen -q -t ed25519 -N "" -f ~/stray && cp ~/.ssh/config ~/config && printf "Host gateway\\n  IdentityFile ~/stray\\n  IdentitiesOnly yes\\n" | cat - ~/config >~/.ssh/config')
+    await changeSsh('config')
+    await lab.exec('laptop', 'alice', 'cd ~/.ssh && rm -f stray* && ssh-keygen -q -t ed25519 -N "" -f stray && printf "Host gateway\\n  IdentityFile ~/.ssh/stray\\n  IdentitiesOnly yes\\n" | cat - config.before >config')
     const refused = await jnode.fails('start x --host head')
-    await lab.exec('laptop', 'alice', 'mv ~/config ~/.ssh/config && rm ~/stray ~/stray.pub')
     expect(refused).toMatchObject({exitCode: 3, code: 'login-failed', message: matching(/gateway refused the login/)})
     await nothingLeft(lab)
   })
@@ -93,6 +98,7 @@ describe('Grid Engine', () => {
 
 test('a local port that is taken costs no job', async () => {
   const listener = lab.spawn('laptop', 'bob', ['node', '-e', `require('net').createServer().listen(8888, '127.0.0.1', () => console.log('listening'))`])
+  onTestFinished(() => void listener.kill())
   await new Promise((resolve) => listener.stdout!.once('data', resolve))
   const logins = await lab.accepted('gateway')
   expect(await jnode.fails('start x --host head --port 8888')).toMatchObject({exitCode: 2, code: 'port-taken', message: matching('8888')})

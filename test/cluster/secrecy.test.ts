@@ -1,5 +1,5 @@
 /** What others see of a session: nothing. */
-import {afterEach, expect, test} from 'vitest'
+import {afterEach, expect, onTestFinished, test} from 'vitest'
 import type {SessionView} from '../../src/flows/session-view.ts'
 import {answers, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from './jnode.ts'
 import {HOST_NAMES, type HostName} from './topology.ts'
@@ -91,6 +91,7 @@ test('--route node: a port of the node’s loopback, closed to those without the
 test.each(['socket', 'node'])('--route %s: the user’s own Jupyter settings neither open the server nor break it', async (route) => {
   const settings = (app: string) => `c.${app}.token = ''\nc.${app}.password = ''\nc.${app}.ip = '0.0.0.0'\nc.${app}.port = 9999\nc.${app}.disable_check_xsrf = True\nc.${app}.allow_origin = '*'\nc.${app}.base_url = '/mine/'\nc.${app}.sock = '/tmp/alice-open.sock'\n`
   const json = (app: string) => JSON.stringify({[app]: {token: '', ip: '0.0.0.0', password: 'argon2:x', allow_remote_access: true}})
+  onTestFinished(async () => void (await lab.exec('head', 'alice', 'rm -r ~/.jupyter')))
   await lab.exec('head', 'alice', 'mkdir -p ~/.jupyter')
   for (const [file, text] of [
     ['jupyter_notebook_config.py', settings('NotebookApp')], ['jupyter_server_config.py', settings('ServerApp')],
@@ -105,6 +106,5 @@ test.each(['socket', 'node'])('--route %s: the user’s own Jupyter settings nei
     expect(listening, app).toEqual(route === 'socket' ? [] : [expect.stringMatching(/^127\.0\.0\.1:\d+$/)])
     await jnode.ok('stop')
   }
-  await lab.exec('head', 'alice', 'rm -r ~/.jupyter')
   await nothingLeft(lab)
 })

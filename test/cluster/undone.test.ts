@@ -1,5 +1,5 @@
 /** Whatever ends a `start` before its server is ready: nothing is left, and the words say why. */
-import {afterEach, describe, expect, test} from 'vitest'
+import {afterEach, describe, expect, onTestFinished, test} from 'vitest'
 import {fillSlots, jnodeIn, leftovers, nothingLeft, sweep} from './jnode.ts'
 import {until} from './run.ts'
 import {fqdn} from './topology.ts'
@@ -12,16 +12,26 @@ afterEach(async ({task}) => {
   if (task.result?.state === 'fail') await sweep(lab)
 })
 
-const freeze = (host: 'gateway' | 'node1', signal: 'STOP' | 'CONT') => lab.exec(host, 'root', `kill -${signal} $(cat /run/sshd.pid)`, {cwd: '/'})
+/** Until the test is over, this sshd lets callers wait. */
+async function freeze(host: 'gateway' | 'node1'): Promise<void> {
+  const signal = (name: 'STOP' | 'CONT') => lab.exec(host, 'root', `kill -${name} $(cat /run/sshd.pid)`, {cwd: '/'})
+  onTestFinished(async () => void (await signal('CONT')))
+  await signal('STOP')
+}
+
+/** Runs a command now, and another one when the test is over. */
+async function meanwhile({host, user}: {host: 'head' | 'laptop'; user: string}, now: string, after: string): Promise<void> {
+  onTestFinished(async () => void (await lab.exec(host, user, after, {cwd: '/'})))
+  await lab.exec(host, user, now, {cwd: '/'})
+}
 
 describe('Ctrl-C', () => {
   test('while logging in', async () => {
-    await freeze('gateway', 'STOP')
+    await freeze('gateway')
     const start = jnode.spawn('start c1 --host head')
     await start.says('Log in to head')
     start.signal('SIGINT')
     expect(await start.ended).toMatchObject({exitCode: 130, stdout: '', stderr: expect.stringContaining('Interrupted') as string})
-    await freeze('gateway', 'CONT')
     await nothingLeft(lab)
   })
 
@@ -137,43 +147,40 @@ test('--wait gives up on a job that does not start', async () => {
 })
 
 test('--wait gives up on a node that lets nobody in', async () => {
-  await freeze('node1', 'STOP')
+  await freeze('node1')
   const failure = await jnode.fails('start w2 --host head --node node1 --wait 8s')
   expect(failure).toMatchObject({exitCode: 7, code: 'gave-up'})
-  await freeze('node1', 'CONT')
   await nothingLeft(lab)
 })
 
 test('a node that refuses the login is named, and the job removed', async () => {
+  onTestFinished(() => lab.startDaemon('node2', 'sshd'))
   await lab.stopDaemon('node2', 'sshd')
   const failure = await jnode.fails('start w3 --host head --node node2')
-  await lab.startDaemon('node2', 'sshd')
   expect(failure).toMatchObject({exitCode: 9, code: 'no-route', message: expect.stringContaining(fqdn('node2')) as string})
   await nothingLeft(lab)
 })
 
 describe('a home directory', () => {
   test('that is full is said to be so', async () => {
-    await lab.exec('head', 'root', 'mkdir -p /home/alice/.jnode && mount -t tmpfs -o size=8k,uid=4001,gid=4001,mode=700 tmpfs /home/alice/.jnode', {cwd: '/'})
+    const disk = '/home/alice/.jnode'
+    await meanwhile({host: 'head', user: 'root'}, `mkdir -p ${disk} && mount -t tmpfs -o size=8k,uid=4001,gid=4001,mode=700 tmpfs ${disk}`, `umount ${disk} && rm -r ${disk}`)
     const failure = await jnode.fails('start h1 --host head')
-    expect(await leftovers(lab)).toEqual([])
-    await lab.exec('head', 'root', 'umount /home/alice/.jnode && rmdir /home/alice/.jnode', {cwd: '/'})
     expect(failure).toMatchObject({exitCode: 5, code: 'remote-storage', message: expect.stringMatching(/Cannot store the session below \/home\/alice\/\.jnode\/sessions on alice@head: .*No space left on device/) as string})
     await nothingLeft(lab)
   })
 
   test('that cannot be written to is said to be so', async () => {
-    await lab.exec('head', 'root', 'rm -rf /home/alice/.jnode && chmod 500 /home/alice', {cwd: '/'})
+    await meanwhile({host: 'head', user: 'root'}, 'rm -rf /home/alice/.jnode && chmod 500 /home/alice', 'chmod 700 /home/alice')
     const failure = await jnode.fails('start h2 --host head')
-    await lab.exec('head', 'root', 'chmod 700 /home/alice', {cwd: '/'})
     expect(failure).toMatchObject({exitCode: 5, code: 'remote-storage', message: expect.stringContaining('Permission denied') as string})
     await nothingLeft(lab)
   })
 
   test('of this computer that cannot be written to costs no job', async () => {
-    await lab.exec('laptop', 'alice', 'mkdir -p ~/.local/state/jnode/sessions/head && chmod 500 ~/.local/state/jnode/sessions/head')
+    const folder = '~/.local/state/jnode/sessions/head'
+    await meanwhile({host: 'laptop', user: 'alice'}, `mkdir -p ${folder} && chmod 500 ${folder}`, `chmod 700 ${folder}`)
     const failure = await jnode.fails('start h3 --host head')
-    await lab.exec('laptop', 'alice', 'chmod 700 ~/.local/state/jnode/sessions/head')
     expect(failure).toMatchObject({exitCode: 2, code: 'config', message: expect.stringContaining('permission denied') as string})
     await nothingLeft(lab)
   })
