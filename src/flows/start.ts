@@ -68,6 +68,7 @@ async function undoing<T>({name}: StartInput, deps: Deps, story: (undo: Undo) =>
   } catch (error) {
     deps.tell({kind: 'step', id: 'clean', title: 'Clean up'})
     const left = await undo.run()
+    deps.tell({kind: 'done'})
     for (const what of left) deps.tell({kind: 'warning', text: `Could not clean up: ${what}`, hint: `Run \`jnode stop ${name}\` later.`})
     if (left.length === 0 && error instanceof JnodeError && error.code === 'interrupted') {
       throw new JnodeError('interrupted', 'Interrupted before the server was ready; nothing is left of the session', {cause: error})

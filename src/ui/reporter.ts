@@ -16,7 +16,8 @@ export interface Reporter {
 export async function makeReporter(stderr: NodeJS.WriteStream, loudness: Loudness): Promise<Reporter> {
   if (loudness === 'quiet') return quietReporter(stderr)
   // listr2 costs 60 ms to load: only where it draws.
-  if (stderr.isTTY && loudness === 'normal') return drawingReporter(stderr, await import('./progress.ts'))
+  // A terminal of unknown width has 0 columns, to which listr2 would cut every line.
+  if (stderr.isTTY && stderr.columns > 0 && loudness === 'normal') return drawingReporter(stderr, await import('./progress.ts'))
   return plainReporter(stderr, loudness)
 }
 
@@ -82,7 +83,8 @@ function drawingReporter(stderr: NodeJS.WriteStream, {drawStep, yellow}: typeof 
   const handle = async (event: FlowEvent) => {
     switch (event.kind) {
       case 'step':
-        await end('done')
+        // Cleaning up means that the step before it has failed.
+        await end(event.id === 'clean' ? 'failed' : 'done')
         return begin(event.title)
       case 'progress':
         return step?.drawn.progress(event.text)

@@ -17,7 +17,7 @@ export function statusLine(stderr: NodeJS.WriteStream): StatusLine {
   const draw = () => {
     if (!last) return
     const text = lineOf(last, Date.now())
-    if (stderr.isTTY) stderr.write(`\r\u001B[K${text.slice(0, (stderr.columns ?? 80) - 1)}`)
+    if (stderr.isTTY) stderr.write(`\r\u001B[K${text.slice(0, (stderr.columns || 80) - 1)}`)
     else if (last.tunnel !== printed) stderr.write(`${text}\n`)
     printed = last.tunnel
   }
