@@ -25,7 +25,9 @@ export const COMMANDS = {
   url: Url,
 }
 
-export async function main(argv: string[]): Promise<void> {
+export async function main(typed: string[]): Promise<void> {
+  // As git, gh and kubectl take it.
+  const argv = typed[0] === 'help' ? [...typed.slice(1), '--help'] : typed
   try {
     const config = await Config.load({root: fileURLToPath(new URL('..', import.meta.url)), version: undefined as never})
     await run(argv, config)
