@@ -40,8 +40,6 @@ export interface SshRemote extends Remote {
   next(hop: Hop, door: DoorKeeper, signal?: AbortSignal): Promise<SshRemote>
 }
 
-/** Where ssh's configuration sets none. */
-const CONNECT_MS = 30_000
 const KEEPALIVE_INTERVAL_MS = 5000
 const KEEPALIVE_MISSES = 3
 
@@ -85,7 +83,7 @@ async function dial(hop: Hop, signal?: AbortSignal): Promise<Duplex> {
       ...(hop.addressFamily ? {family: hop.addressFamily} : {}),
       ...(hop.bindAddress ? {localAddress: hop.bindAddress} : {}),
     })
-    const timer = setTimeout(() => fail(new Error('no answer')), hop.connectTimeoutMs ?? CONNECT_MS)
+    const timer = setTimeout(() => fail(new Error('no answer')), hop.connectTimeoutMs)
     const onAbort = () => fail(signal!.reason as Error)
     const settle = () => {
       clearTimeout(timer)
@@ -141,6 +139,8 @@ interface Login {
 
 async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<SshRemote> {
   const client = new ssh2.Client()
+  // Each channel that is being opened listens for the end of the connection, and a browser opens many at once.
+  client.setMaxListeners(0)
   const auth = door.logIn(hop, signal)
   let refusal: unknown
   const hostVerifier = (key: Buffer, verdict: (ok: boolean) => void) => {
@@ -156,7 +156,7 @@ async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<Ss
       },
     )
   }
-  const limitMs = hop.connectTimeoutMs ?? CONNECT_MS
+  const limitMs = hop.connectTimeoutMs
   const handshakeTimer = pausable(limitMs, () => {
     refusal = new JnodeError('unreachable', `${hop.alias} did not finish the SSH handshake within ${Math.round(limitMs / 1000)} s`, {
       hint: 'The host may be overloaded, or something that is no SSH server answers there.',
@@ -200,6 +200,8 @@ async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<Ss
     throw error
   } finally {
     handshakeTimer.hold()
+    // A question withdrawn by `done` must not start the time limit again.
+    auth.onWaiting(() => {})
     auth.done()
   }
   return remoteOver(client, {hop, depth})

@@ -102,6 +102,18 @@ describe('a connection that forwards', () => {
     expect(seen.toSorted()).toEqual(['exec exit', 'stream', 'stream'])
   })
 
+  it('opens as many streams at once as a browser wants, without a warning of Node’s', async () => {
+    const warnings: string[] = []
+    const note = (warning: Error) => void warnings.push(warning.name)
+    process.on('warning', note)
+    const remote = await openSsh([hopTo({port: port()})], door)
+    await Promise.all(Array.from({length: 30}, () => remote.open(endpoint)))
+    await remote.close()
+    await new Promise((turn) => setImmediate(turn))
+    process.off('warning', note)
+    expect(warnings).toEqual([])
+  })
+
   it('runs none for that where one has run already', async () => {
     const remote = await openSsh([hopTo({port: port()})], door)
     seen.length = 0
