@@ -59,7 +59,8 @@ async function listenOn(port: number, onSocket: (socket: Socket) => void): Promi
 function bind(host: string, port: number, accept: (socket: Socket) => void): Promise<Server | 'taken' | 'no-such-address'> {
   return new Promise((resolve, reject) => {
     const server = createServer({noDelay: true, allowHalfOpen: true}, accept)
-    server.once('error', (error: NodeJS.ErrnoException) => {
+    // Also later: the system may have no file descriptor left for a connection.
+    server.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve('taken')
       else if (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT') resolve('no-such-address')
       else if (error.code === 'EACCES') reject(new JnodeError('port-taken', `This computer does not let you use port ${port}`, {hint: 'Give a port above 1023 with --port.'}))
