@@ -95,10 +95,12 @@ async function byJnode(lab: Lab): Promise<Started> {
 /** Epoch seconds: when the server's socket and its own file were there, and when the job recorded it. All hosts share a clock. */
 async function listeningSince(lab: Lab): Promise<{listening: number; recorded: number}> {
   const record = '~/.jnode/sessions/bench/record'
-  const {stdout} = await lab.exec('head', 'alice', `stat -c %.6Y ${record}; sed -n 's/^node //p; s/^endpoint socket //p' ${record}`)
-  const [recorded = '', node = '', socket = ''] = stdout.trim().split('\n')
-  const times = await lab.exec(node.startsWith('node1') ? 'node1' : 'node2', 'alice', `stat -c %.6Y ${socket} ${socket.replace(/sock$/, 'runtime')}/??server-*.json`)
-  return {listening: Math.max(...times.stdout.trim().split('\n').map(Number)), recorded: Number(recorded)}
+  const {stdout} = await lab.exec('head', 'alice', `stat -c %.6Y ${record}; cat ${record}`)
+  const node = /^node (node[12])/m.exec(stdout)?.[1] as 'node1' | 'node2'
+  const socket = /^endpoint socket (.*)$/m.exec(stdout)?.[1] ?? ''
+  const times = await lab.exec(node, 'alice', `stat -c %.6Y ${socket} ${socket.replace(/sock$/, 'runtime')}/??server-*.json`)
+  if (times.exitCode !== 0) throw new Error(times.stderr)
+  return {listening: Math.max(...times.stdout.trim().split('\n').map(Number)), recorded: Number.parseFloat(stdout)}
 }
 
 export async function starts(lab: Lab): Promise<boolean> {
