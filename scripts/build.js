@@ -1,12 +1,15 @@
 /** Bundles the program: one file per entry and shared chunks, since many small files are what makes a command slow to start. */
-import {readFileSync, rmSync} from 'node:fs'
+import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
+import {basename, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {build} from 'esbuild'
 
 const {version} = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-rmSync(new URL('../dist', import.meta.url), {recursive: true, force: true})
-await build({
-  absWorkingDir: fileURLToPath(new URL('..', import.meta.url)),
+const root = fileURLToPath(new URL('..', import.meta.url))
+const dist = join(root, 'dist')
+const {outputFiles} = await build({
+  absWorkingDir: root,
+  write: false,
   entryPoints: ['src/main.ts', 'src/daemon/keeper.ts'],
   outdir: 'dist',
   entryNames: '[name]',
@@ -24,3 +27,14 @@ await build({
   legalComments: 'none',
   logLevel: 'warning',
 })
+
+// A program that is running loads its chunks later: so each file is replaced whole, entries last, and what is stale goes at the end.
+mkdirSync(dist, {recursive: true})
+const names = new Set(outputFiles.map(({path}) => basename(path)))
+const isEntry = ({path}) => !basename(path).startsWith('chunk-')
+for (const file of outputFiles.sort((a, b) => Number(isEntry(a)) - Number(isEntry(b)))) {
+  const beside = `${file.path}.${process.pid}.new`
+  writeFileSync(beside, file.contents)
+  renameSync(beside, file.path)
+}
+for (const name of readdirSync(dist)) if (!names.has(name) && !name.endsWith('.new')) rmSync(join(dist, name), {recursive: true, force: true})

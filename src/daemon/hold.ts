@@ -63,6 +63,9 @@ export async function holdSession(session: OpenSession, deps: Deps, options: Hol
   const control = await serving.catch(async (error: unknown) => {
     closing.abort()
     await tunnelClosed
+    // Two at the same moment: the port on file shall be that of the one which stands.
+    const other = await deps.keepers.find(facts.cluster, facts.name)
+    if (other) await deps.store.save({...facts, localPort: other.status.localPort})
     throw error
   })
   const ended = kept.ended.then(async (end): Promise<HoldEnd> => {
