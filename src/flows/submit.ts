@@ -47,11 +47,16 @@ export async function submit(input: StartInput & {localPort: number | null; undo
   const engine = gridEngine(site)
   const submitted = {facts, link, engine, user: site.user}
   tell({kind: 'step', id: 'submit', title: 'Submit the job'})
-  const progress = {nameIsOurs: false, mayHaveJob: false}
+  const progress: Progress = {name: 'unknown', mayHaveJob: false}
   undo.add('the session', () => takeBack(submitted, progress, input.options.cluster, deps))
   // These two are not cut short by Ctrl-C: half a submission is a job that nobody knows of.
-  await ask(link.head.run, createRemoteSession({facts: sharedPart(facts), token: facts.token, proof: proofOf(facts.token), jobScript: script}))
-  progress.nameIsOurs = true
+  try {
+    await ask(link.head.run, createRemoteSession({facts: sharedPart(facts), token: facts.token, proof: proofOf(facts.token), jobScript: script}))
+  } catch (error) {
+    if (error instanceof JnodeError && error.code === 'session-exists') progress.name = 'taken'
+    throw error
+  }
+  progress.name = 'ours'
   await store.save(facts)
   throwIfAborted(signal)
   progress.mayHaveJob = true
@@ -66,8 +71,8 @@ export async function submit(input: StartInput & {localPort: number | null; undo
 }
 
 interface Progress {
-  /** The directory on the cluster is this session's, and not another one's of the same name. */
-  nameIsOurs: boolean
+  /** Whose directory it is that has the name on the cluster; `unknown` where the answer was lost. */
+  name: 'unknown' | 'ours' | 'taken'
   mayHaveJob: boolean
 }
 
@@ -78,7 +83,9 @@ const LATE_QSUB_MS = 3000
  * Removes job, directory and file of a session that did not get ready, over a new connection where the old one is dead.
  * Has time of its own, since the command's signal may be what ended it. When it fails, the file here stays: `stop` needs it.
  */
-async function takeBack({facts, link, engine, user}: Submitted, {nameIsOurs, mayHaveJob}: Progress, cluster: ClusterTarget, deps: Deps): Promise<void> {
+async function takeBack({facts, link, engine, user}: Submitted, {name, mayHaveJob}: Progress, cluster: ClusterTarget, deps: Deps): Promise<void> {
+  // The other session may be about to write the facts by which its directory is known not to be ours.
+  if (name === 'taken') return
   const signal = AbortSignal.timeout(150_000)
   const remove = async (head: Remote) => {
     const context = {head, engine, user, clock: deps.clock, tell: deps.tell, signal}
@@ -100,7 +107,7 @@ async function takeBack({facts, link, engine, user}: Submitted, {nameIsOurs, may
       await again.close()
     }
   }
-  if (nameIsOurs) await deps.store.remove(facts.cluster, facts.name)
+  if (name === 'ours') await deps.store.remove(facts.cluster, facts.name)
 }
 
 async function logInAndPrepare(input: StartInput, deps: Deps): Promise<{link: ClusterLink; prepared: Prepared}> {
