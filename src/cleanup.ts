@@ -6,12 +6,10 @@ export interface Undo {
   add(what: string, step: () => Promise<void>): void
   /** Takes everything back; answers with what could not be, in words. */
   run(): Promise<string[]>
-  /** All is well: nothing is to be taken back any more. */
-  forget(): void
 }
 
 export function undoStack(): Undo {
-  let steps: {what: string; step: () => Promise<void>}[] = []
+  const steps: {what: string; step: () => Promise<void>}[] = []
   return {
     add(what, step) {
       steps.push({what, step})
@@ -26,9 +24,6 @@ export function undoStack(): Undo {
         }
       }
       return failures
-    },
-    forget() {
-      steps = []
     },
   }
 }

@@ -53,5 +53,4 @@ export function drawStep(title: string, stderr: NodeJS.WriteStream): DrawnStep {
   }
 }
 
-export const dim = (text: string): string => color.dim(text)
 export const yellow = (text: string): string => color.yellow(text)
