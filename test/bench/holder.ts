@@ -1,7 +1,6 @@
 /** jnode's own tunnels, held on the laptop for as long as stdin is open: to the peer's TCP port and to its Unix socket. */
 import {emptySecrets} from '../../src/ssh/auth.ts'
 import {sshDoor} from '../../src/ssh/door.ts'
-import {emptySecrets} from '../../src/ssh/login.ts'
 import {noPrompter} from '../../src/ssh/prompt.ts'
 import {openTunnel} from '../../src/tunnel/tunnel.ts'
 import {parseTarget} from '../../src/target.ts'
