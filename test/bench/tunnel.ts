@@ -16,8 +16,11 @@ export function spawnHere(lab: Lab, host: HostName, args: readonly string[]): Ch
 
 /** The JSON of its first line. */
 export async function firstLine<T>(child: ChildProcess): Promise<T> {
-  const [line] = (await once(createInterface({input: child.stdout!}), 'line', {signal: AbortSignal.timeout(30_000)})) as [string]
-  return JSON.parse(line) as T
+  const gone = once(child, 'close').then(() => Promise.reject(new Error(`${child.spawnargs.join(' ')} ended before it was ready`)))
+  const line = once(createInterface({input: child.stdout!}), 'line', {signal: AbortSignal.timeout(30_000)})
+  line.catch(() => {})
+  gone.catch(() => {})
+  return JSON.parse((await Promise.race([line, gone]))[0] as string) as T
 }
 
 export async function end(child: ChildProcess): Promise<void> {
