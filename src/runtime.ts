@@ -183,7 +183,7 @@ function traced<T extends Remote>(remote: T, tell: Tell): T {
   }
 }
 
-/** A node's own name may mean nothing to the head node, while its full name or its address does. */
+/** A node's own name may mean nothing to the head node, while Grid Engine's name for it does. */
 async function firstThatWorks(node: NodeAddress, attempt: (name: string) => Promise<Remote>): Promise<Remote> {
   let first: unknown = null
   for (const name of node.names) {

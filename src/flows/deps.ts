@@ -9,7 +9,7 @@ import type {KeeperDirectory} from './keepers.ts'
 
 /** A compute node as its job described it. */
 export interface NodeAddress {
-  /** Names and addresses to try, the job's own first. */
+  /** Names to try, the node's own first. */
   names: string[]
   /** `type base64` lines of the node's SSH host keys, read by the job on the node; empty when it could not. */
   hostKeys: string[]
