@@ -1,7 +1,7 @@
 /**
  * What is saved of a session. Facts only: status is derived at each look (status.ts) and never saved.
  * The same facts lie on the cluster (`~/.jnode/sessions/NAME/session.json`), so that another computer can take over;
- * there without `token` (a file of its own beside it) and without `target` (the way from this computer).
+ * there without `token` (a file of its own beside it) and without `cluster` and `hops` (the way from this computer).
  */
 import * as z from 'zod'
 
