@@ -16,6 +16,7 @@ export abstract class BaseCommand extends Command {
 
   private readonly interrupt = new AbortController()
   private reporter: Reporter | null = null
+  private runtime: Runtime | null = null
   private verbose = false
 
   /** Aborted by the first Ctrl-C; the second one ends the process at once, as without us. */
@@ -41,7 +42,9 @@ export abstract class BaseCommand extends Command {
     const reporter = await makeReporter(process.stderr, flags.quiet || (json && !flags.verbose) ? 'quiet' : flags.verbose ? 'verbose' : 'normal')
     this.reporter = reporter
     const terminal = terminalPrompter(process, (work) => reporter.pause(work))
-    return {...makeRuntime({env: process.env, tell: reporter.tell, prompter: choosePrompter(terminal, process.env)}), reporter}
+    const runtime = makeRuntime({env: process.env, tell: reporter.tell, prompter: choosePrompter(terminal, process.env)})
+    this.runtime = runtime
+    return {...runtime, reporter}
   }
 
   /** Prints a result in text mode; under --json the returned value is the one document on stdout. */
@@ -49,6 +52,11 @@ export abstract class BaseCommand extends Command {
     await this.reporter?.close('done')
     if (!this.jsonEnabled()) process.stdout.write(`${text(value)}\n`)
     return value
+  }
+
+  override async finally(error: Error | undefined): Promise<void> {
+    await this.runtime?.close()
+    await super.finally(error)
   }
 
   override async catch(error: unknown): Promise<void> {

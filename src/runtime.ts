@@ -44,8 +44,16 @@ export function makeRuntime({env, tell, prompter}: Outside) {
   const config = once(() => loadConfig(configFile))
   const hasLocalQsub = once(() => onPath('qsub', env))
   const place = async (flags: PlaceFlags): Promise<ClusterTarget> => resolveCluster(resolvePlace(flags, env), await config(), hasLocalQsub())
+  const connect = connector({env, tell, prompter, stateDir})
+  const parked = new Map<string, ClusterLink>()
   const deps: Deps = {
-    connect: connector({env, tell, prompter, stateDir}),
+    async connect(cluster, options) {
+      const waiting = parked.get(cluster.name)
+      if (!waiting || options.silent) return connect(cluster, options)
+      parked.delete(cluster.name)
+      return waiting
+    },
+    park: (cluster, link) => void parked.set(cluster.name, link),
     store: openStore(stateDir),
     keepers: keeperDirectory(stateDir),
     clock: systemClock,
@@ -55,6 +63,11 @@ export function makeRuntime({env, tell, prompter}: Outside) {
   }
   return {
     deps,
+    /** Closes what was parked and not used again. */
+    async close(): Promise<void> {
+      await Promise.all([...parked.values()].map((link) => link.close()))
+      parked.clear()
+    },
     stateDir,
     prompter,
     tell,

@@ -1,7 +1,7 @@
 /** Starting a keeper: this program again, detached. It does the work; this process shows it, and answers its questions. */
 import {spawn} from 'node:child_process'
 import {openSync, closeSync} from 'node:fs'
-import {mkdir} from 'node:fs/promises'
+import {mkdir, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {JnodeError, throwIfAborted} from '../errors.ts'
 import type {Tell} from '../flows/events.ts'
@@ -18,12 +18,16 @@ export interface DetachOptions {
   signal: AbortSignal
 }
 
+/** A keeper writes a few lines in its life, so this is years; what is older is of no use to anybody. */
+const MOST_LOG_BYTES = 1_000_000
+
 /** Resolves when the session is ready and the keeper stands on its own; rejects with the keeper's own error. */
 export async function runDetached(task: KeeperTask, {program, stateDir, tell, prompter, signal}: DetachOptions): Promise<SessionView> {
   throwIfAborted(signal)
   const logPath = join(stateDir, 'keeper.log')
   await mkdir(stateDir, {recursive: true, mode: 0o700})
-  const log = openSync(logPath, 'a', 0o600)
+  const full = (await stat(logPath).catch(() => null))?.size ?? 0
+  const log = openSync(logPath, full > MOST_LOG_BYTES ? 'w' : 'a', 0o600)
   const child = spawn(process.execPath, [program], {detached: true, stdio: ['ignore', log, log, 'ipc'], windowsHide: true, cwd: stateDir})
   closeSync(log)
   const send = (message: ToKeeper) => {

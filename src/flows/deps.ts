@@ -31,6 +31,8 @@ export interface ConnectOptions {
 
 export interface Deps {
   connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink>
+  /** In place of closing a connection that the same command needs again at once: the next `connect` gets it. */
+  park(cluster: ClusterTarget, link: ClusterLink): void
   /** Facts of sessions on this computer. */
   store: SessionStore
   /** The live keepers of this computer. */

@@ -60,7 +60,7 @@ async function findOnCluster(name: string | null, cluster: ClusterTarget, {deps,
     if (name !== null) return {name: foreignName(name), cluster}
     throw new JnodeError('no-session', `There is no session on ${cluster.label}`, {hint: 'Start one with `jnode start`.'})
   } finally {
-    await link.close()
+    deps.park(cluster, link)
   }
 }
 
@@ -84,10 +84,19 @@ export async function sessionsToEnd(names: string[], {all, wanted}: EndWanted, d
   const {sessions} = await deps.store.list()
   // A job that jnode did not start is not jnode's to end.
   const here = sessions.filter((facts) => !facts.foreign && (cluster === null || facts.cluster === cluster.name)).map((facts) => ({name: facts.name, cluster: clusterOf(facts)}))
-  const asked = cluster ?? (here.length === 0 ? defaultCluster() : null)
+  const asked = cluster ?? (here.length === 0 ? usualCluster(defaultCluster) : null)
   if (!asked) return here
   const there = await namesOn(asked, deps, signal)
   return [...here, ...there.filter((name) => !here.some((found) => found.name === name)).map((name) => ({name, cluster: asked}))]
+}
+
+/** Null where none is configured: then there is nothing to end. */
+function usualCluster(defaultCluster: () => ClusterTarget): ClusterTarget | null {
+  try {
+    return defaultCluster()
+  } catch {
+    return null
+  }
 }
 
 async function namesOn(cluster: ClusterTarget, deps: Deps, signal: AbortSignal): Promise<string[]> {
@@ -96,6 +105,6 @@ async function namesOn(cluster: ClusterTarget, deps: Deps, signal: AbortSignal):
     const {sessions, broken} = await ask(link.head.run, readRemoteSessions(), {signal})
     return [...sessions.map(({facts}) => facts.name), ...broken.map(({name}) => name)]
   } finally {
-    await link.close()
+    deps.park(cluster, link)
   }
 }

@@ -28,7 +28,9 @@ export interface ServerWay {
 }
 
 export function nodeAddress(record: JobRecord): NodeAddress {
-  return {names: record.names, hostKeys: record.hostKeys.map(({type, key}) => `${type} ${key}`)}
+  const hostKeys = record.hostKeys.map(({type, key}) => `${type} ${key}`)
+  // An address may be anybody's in another network; with the node's own keys to compare it can be tried.
+  return {names: hostKeys.length > 0 ? [...record.names, ...record.addresses] : record.names, hostKeys}
 }
 
 /** A way to the endpoint as the job recorded it, through the node's own sshd. */

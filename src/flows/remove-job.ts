@@ -36,21 +36,31 @@ export async function deleteJob(context: RemovalContext, facts: SharedFacts): Pr
   const deadline = clock.now() + GONE_WITHIN_MS
   let pauseMs = 150
   let asked = false
-  for (let job = await findJob(context, facts); job !== null; job = await findJob(context, facts)) {
-    if (!asked || job.phase !== 'deleting') {
+  for (;;) {
+    const job = await findJob(context, facts)
+    if (job === null && (await isGone(context, facts))) return
+    if (job && (!asked || job.phase !== 'deleting')) {
       const removal = await ask(head.run, engine.remove(job.id), {signal})
       if (removal.kind === 'denied') throw new JnodeError('not-yours', `Grid Engine does not let you delete job ${job.id}: ${removal.said}`, {hint: 'Show this to the cluster’s support.'})
       asked = removal.kind !== 'unknown'
     }
     if (clock.now() > deadline) {
-      throw new JnodeError('rejected', `Job ${job.id} was deleted but is still there (state ${job.letters}); its node may be down`, {
+      throw new JnodeError('rejected', `Job ${facts.jobId ?? facts.jobName} was deleted but is still there${job ? ` (state ${job.letters})` : ''}; its node may be down`, {
         hint: `Run \`jnode stop ${facts.name}\` again later, or ask the cluster’s support to force it.`,
       })
     }
-    tell({kind: 'progress', text: `Waiting for job ${job.id} to end (state ${job.letters})`})
+    if (job) tell({kind: 'progress', text: `Waiting for job ${job.id} to end (state ${job.letters})`})
     await clock.sleep(pauseMs, signal)
     pauseMs = Math.min(2000, pauseMs * 1.5)
   }
+}
+
+/** A list may lack a job that lives. So `qstat -j` is asked as well before anything of it is removed. */
+async function isGone({head, engine, signal}: RemovalContext, facts: SharedFacts): Promise<boolean> {
+  if (facts.jobId === null) return true // it was looked for by its name, and there is no other way
+  const exists = await ask(head.run, engine.exists(facts.jobId), {signal})
+  if (exists !== 'unknown') return exists === 'no'
+  throw new JnodeError('no-grid-engine', `Grid Engine on ${head.label} does not say whether job ${facts.jobId} is gone`, {hint: 'Nothing of it was removed. Try again in a minute.'})
 }
 
 /** Removes the session's directory; only after its job is gone, which writes there to its last moment. */

@@ -1,8 +1,12 @@
 /** From a submitted job to a server that answers through the tunnel: the part that `start` and `connect` share. */
-import {landingPage} from '../jupyter/api.ts'
+import {ask} from '../ask.ts'
 import {JnodeError} from '../errors.ts'
+import {landingPage} from '../jupyter/api.ts'
+import {lastLines} from '../jupyter/log.ts'
+import type {SessionFacts} from '../session/facts.ts'
+import {readLogTail} from '../session/remote-store.ts'
 import {spokenDuration} from '../time.ts'
-import type {Deps} from './deps.ts'
+import type {ClusterLink, Deps} from './deps.ts'
 import {reachServer, type ReachContext, type ServerWay} from './reach-server.ts'
 
 /** A job that runs but whose Jupyter does not answer in this time has something wrong with it. */
@@ -20,13 +24,24 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
   tell({kind: 'done', text: `Job ${facts.jobId} runs on ${node} (waited ${spokenDuration(clock.now() - from)})`})
   tell({kind: 'step', id: 'jupyter', title: `Start Jupyter on ${node}`})
   const within = timeLimit(signal, JUPYTER_WITHIN_MS, {message: `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`, hint: 'Its start may hang: try --setup, --module and --conda by hand in a shell on the cluster.'})
-  const way = await reachServer({facts, link, watch, tunnel, signal: within}, deps)
+  const way = await reachServer({facts, link, watch, tunnel, signal: within}, deps).catch(async (error: unknown) => {
+    throw await withLog(error, facts, link)
+  })
   // Only the job knows which program `auto` has become.
   facts.app = watch.view.record?.app ?? facts.app
   // The certificate of somebody else's https server cannot be checked here.
-  if (!facts.foreign?.secure) facts.page = await landingPage(facts.app, {baseUrl: `http://127.0.0.1:${tunnel.port}${facts.foreign?.baseUrl ?? '/'}`, token: facts.token, fetch: deps.fetch})
+  if (!facts.foreign?.secure) facts.page = await landingPage(facts.app, {baseUrl: `http://127.0.0.1:${tunnel.port}${facts.foreign?.baseUrl ?? '/'}`, token: facts.token, fetch: deps.fetch}).catch(() => '')
   tell({kind: 'done', text: `Jupyter answers (route ${way.route})`})
   return way
+}
+
+/** A Jupyter that hangs says why in its log, if anywhere; the log goes when the session is taken back. */
+async function withLog(error: unknown, facts: SessionFacts, link: ClusterLink): Promise<unknown> {
+  if (!(error instanceof JnodeError) || error.code !== 'gave-up' || facts.remoteDir === '') return error
+  const text = await ask(link.head.run, readLogTail(`${facts.remoteDir}/log`, 40), {timeoutMs: 10_000}).catch(() => '')
+  const log = lastLines(text, 12)
+  if (log.length === 0) return error
+  return new JnodeError('gave-up', `${error.message}\nThe last lines of its log:\n${log.map((line) => `  ${line}`).join('\n')}`, {...(error.hint ? {hint: error.hint} : {}), cause: error})
 }
 
 /** Under --json nothing else tells why a job has waited in vain. */

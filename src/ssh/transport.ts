@@ -246,7 +246,10 @@ function remoteOver(client: Client, {hop, depth}: {hop: Hop; depth: number}): Ss
   let hasRunCommand = false
   const openShell: OpenShell = (signal) => {
     hasRunCommand = true
-    return openChannel(client, label, signal, (done) => client.exec(SHELL_COMMAND, done)).then(shellProcess)
+    return openChannel(client, label, signal, (done) => client.exec(SHELL_COMMAND, done)).then(shellProcess, (error: unknown) => {
+      // As with MaxSessions reached: the connection stands, and another try may work.
+      throw error instanceof JnodeError && error.code === 'no-route' ? new JnodeError('connection-lost', error.message, {hint: 'The host allows no more commands at once; try again.', cause: error}) : error
+    })
   }
   const beforeForwarding = () => {
     if (!hasRunCommand) sendAtOnce(client)
