@@ -68,7 +68,8 @@ export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: A
   }
   const last = chain.at(-1)
   if (!last) throw new JnodeError('unexpected', 'No host to connect to')
-  return {...last, close}
+  // Of a hop that dies those behind it know only that they were closed.
+  return {...last, close, closed: Promise.race(chain.map(({closed}) => closed))}
 }
 
 async function dial(hop: Hop, signal?: AbortSignal): Promise<Duplex> {
@@ -182,8 +183,8 @@ async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<Ss
         sock,
         username: hop.user,
         readyTimeout: 0, // ours above, which does not count the time a person needs to type
-        keepaliveInterval: KEEPALIVE_INTERVAL_MS,
-        keepaliveCountMax: KEEPALIVE_MISSES,
+        keepaliveInterval: hop.serverAliveIntervalMs || KEEPALIVE_INTERVAL_MS,
+        keepaliveCountMax: hop.serverAliveIntervalMs ? hop.serverAliveCountMax : KEEPALIVE_MISSES,
         hostVerifier,
         authHandler: auth.handler as unknown as NonNullable<ConnectConfig['authHandler']>,
         algorithms: {
