@@ -1,4 +1,4 @@
-import {readFileSync} from 'node:fs'
+import {readFileSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
 import type {FaultName, Faults} from '../fake-cluster/faults.ts'
@@ -51,6 +51,8 @@ test('a second Ctrl-C ends at once; what is left is found by stop', async () => 
   expect(await world.jnode('stop')).toMatchObject({exitCode: 0})
   await world.expectNothingLeft()
 })
+
+const keeperLog = ({laptop}: World) => join(laptop.home, '.local/state/jnode/keeper.log')
 
 /** Kills the processes on this laptop that `wanted` names by their command. */
 function killHard(world: World, wanted: RegExp): void {
@@ -113,19 +115,28 @@ describe('a connection cut when all is ready', () => {
     await world.expectNothingLeft()
   })
 
-  test('with a password alone: waits for its user, and tries no login meanwhile', async () => {
+  test('comes back with a password that was given once, and asks nobody', async () => {
     const world = await makeWorld({logins: {gateway: {methods: ['password']}, head: {methods: ['password']}}})
-    await world.jnode('start', 'nb', '--json')
-    const tries = () => world.cluster.attempts('gateway').filter(({method}) => method === 'password').length
-    expect(tries()).toBe(1)
+    const {localPort} = documentOf(await world.jnode('start', 'nb', '--json'))
+    rmSync(world.laptop.env['SSH_ASKPASS']!)
     world.cluster.cut('gateway')
-    const log = join(world.laptop.home, '.local/state/jnode/keeper.log')
-    await expect.poll(() => readFileSync(log, 'utf8'), {timeout: 15_000}).toMatch(/The connection was lost .*; reconnecting\n(.*\n)*.*refused the login/)
-    // Nothing but the keeper is asked for this: `disconnect` needs no login, `list` would make one of its own.
-    expect(tries()).toBe(1)
+    await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*Connected again\n/)
+    expect((await fetch(`http://127.0.0.1:${String(localPort)}/api`)).status).toBe(200)
+  })
+
+  test('with a second factor: waits for its user, and spends none meanwhile', async () => {
+    const code = {prompt: 'Verification code: ', answer: 'correct horse', echo: false} // what askpass says
+    const world = await makeWorld({logins: {gateway: {methods: ['publickey,keyboard-interactive'], questions: [[code]]}}})
+    await world.jnode('start', 'nb', '--json')
+    const codes = () => world.cluster.attempts('gateway').filter(({method}) => method === 'keyboard-interactive').length
+    expect(codes()).toBe(1)
+    world.cluster.cut('gateway')
+    await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*ada@127\.0\.0\.1:\d+ refused the login; .*it wants an answer, and there is no terminal to ask on\n/)
+    expect(codes()).toBe(1)
     expect((await world.jnode('url')).stderr).toContain('The tunnel of nb is not open')
     expect(documentOf(await world.jnode('connect', '--json'))).toMatchObject({tunnel: 'connected'})
-    await world.jnode('stop')
+    expect(codes()).toBe(2)
+    expect(await world.jnode('stop')).toMatchObject({exitCode: 0})
     await world.expectNothingLeft()
   })
 

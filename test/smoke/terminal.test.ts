@@ -17,16 +17,14 @@ if (!python) console.warn('Skipped: jnode in a terminal (needs python3 with its 
 
 /** Runs jnode in a terminal and types what `script` says (terminal.py). `drawn` is all that the terminal was sent. */
 async function inTerminal(world: World, args: string[], script: string[], size = [24, 100]): Promise<{exitCode: number | null; drawn: string; shown: string}> {
-  const {SSH_ASKPASS: _, SSH_ASKPASS_REQUIRE: __, ...env} = world.laptop.env
   const program = fileURLToPath(new URL('terminal.py', import.meta.url))
   // Where python3 is a wrapper, it changes the environment on its way.
-  const exactly = ['env', '-i', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), 'TERM=xterm-256color']
+  const exactly = ['env', '-i', ...Object.entries({...world.laptop.env, SSH_ASKPASS_REQUIRE: 'never'}).map(([name, value]) => `${name}=${value}`), 'TERM=xterm-256color']
   const child = spawn(python!, [program, ...size.map(String), ...exactly, process.execPath, world.bin, ...args], {stdio: ['pipe', 'pipe', 'inherit']})
   let drawn = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (drawn += text))
   child.stdin.end(script.join('\n'))
   const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  // eslint-disable-next-line no-control-regex
   return {exitCode, drawn, shown: drawn.replaceAll(/\u001B\[[0-9;?]*[A-Za-z]/g, '').replaceAll('\r', '')}
 }
 
