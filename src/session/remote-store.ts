@@ -59,8 +59,7 @@ export function createRemoteSession({facts, token, proof, jobScript}: NewSession
     script: `umask 077
 parent=${quote(parentOf(facts.remoteDir))}
 mkdir -p "$parent" || exit ${CANNOT_WRITE}
-[ -d ${dir} ] && exit ${EXISTS}
-mkdir ${dir} || exit ${CANNOT_WRITE}
+mkdir ${dir} || { [ -d ${dir} ] && exit ${EXISTS}; exit ${CANNOT_WRITE}; }
 ${writes.join(' &&\n')} || { cat /bin/sh > ${dir}/log; rm -rf ${dir}; exit ${CANNOT_WRITE}; }`,
     read({exitCode, stderr}) {
       if (exitCode === 0) return
