@@ -1,9 +1,6 @@
-import {readFileSync, rmSync} from 'node:fs'
-import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
 import type {FaultName, Faults} from '../fake-cluster/faults.ts'
-import {processesOf, stateFiles} from './leftovers.ts'
-import {documentOf, makeWorld, usePackage, type World} from './world.ts'
+import {documentOf, killHard, makeWorld, usePackage} from './world.ts'
 
 usePackage()
 
@@ -52,15 +49,6 @@ test('a second Ctrl-C ends at once; what is left is found by stop', async () => 
   await world.expectNothingLeft()
 })
 
-const keeperLog = ({laptop}: World) => join(laptop.home, '.local/state/jnode/keeper.log')
-
-/** Kills the processes on this laptop that `wanted` names by their command. */
-function killHard(world: World, wanted: RegExp): void {
-  const found = processesOf(world.laptop).filter(({command}) => wanted.test(command))
-  expect(found).toHaveLength(1)
-  process.kill(found[0]!.pid, 'SIGKILL')
-}
-
 test('the command of a start in the background killed before it is ready: its keeper takes all back', async () => {
   const world = await makeWorld({faults: {'never-schedules': true}})
   const run = world.launch(['start', 'nb', '-d', '--no-browser'])
@@ -80,97 +68,6 @@ test('the keeper killed before it is ready: the command says so, and stop finds 
   expect(documentOf(ended)).toMatchObject({error: {code: 'unexpected', message: 'The background process ended unexpectedly (SIGKILL)', hint: matching(/keeper\.log/)}})
   expect(await world.jnode('stop', 'nb')).toMatchObject({exitCode: 0})
   await world.expectNothingLeft()
-})
-
-test('the keeper killed when all is ready: the tunnel is told closed, connect opens it again, stop works', async () => {
-  const world = await makeWorld()
-  const started = documentOf(await world.jnode('start', 'nb', '--json'))
-  killHard(world, /keeper\.js/)
-  await expect.poll(() => processesOf(world.laptop)).toEqual([])
-  expect(documentOf(await world.jnode('list', '--json'))).toMatchObject({sessions: [{state: 'ready', tunnel: 'closed', url: null, keeperPid: null}]})
-  expect((await world.jnode('url')).exitCode).toBe(8)
-  expect(documentOf(await world.jnode('connect', '--json'))).toMatchObject({tunnel: 'connected', jobId: started['jobId']})
-  expect(await world.jnode('stop')).toMatchObject({exitCode: 0})
-  await world.expectNothingLeft()
-})
-
-test('a killed keeper’s socket is no obstacle to stop', async () => {
-  const world = await makeWorld()
-  await world.jnode('start', 'nb', '--json')
-  killHard(world, /keeper\.js/)
-  expect(await world.jnode('stop')).toMatchObject({exitCode: 0})
-  await world.expectNothingLeft()
-})
-
-describe('a connection cut when all is ready', () => {
-  const status = async (world: World) => documentOf(await world.jnode('list', '--json'))['sessions']
-
-  test('comes back by itself with a key, on the same port', async () => {
-    const world = await makeWorld()
-    const {localPort, keeperPid} = documentOf(await world.jnode('start', 'nb', '--json'))
-    world.cluster.cut('gateway')
-    await expect.poll(() => world.cluster.accepted('node1') + world.cluster.accepted('node2'), {timeout: 15_000}).toBe(2)
-    await expect.poll(() => status(world), {timeout: 15_000, interval: 300}).toMatchObject([{state: 'ready', tunnel: 'connected', localPort, keeperPid}])
-    await world.jnode('stop')
-    await world.expectNothingLeft()
-  })
-
-  test('comes back with a password that was given once, and asks nobody', async () => {
-    const world = await makeWorld({logins: {gateway: {methods: ['password']}, head: {methods: ['password']}}})
-    const {localPort} = documentOf(await world.jnode('start', 'nb', '--json'))
-    rmSync(world.laptop.env['SSH_ASKPASS']!)
-    world.cluster.cut('gateway')
-    await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*Connected again\n/)
-    expect((await fetch(`http://127.0.0.1:${String(localPort)}/api`)).status).toBe(200)
-  })
-
-  test('with a second factor: waits for its user, and spends none meanwhile', async () => {
-    const code = {prompt: 'Verification code: ', answer: 'correct horse', echo: false} // what askpass says
-    const world = await makeWorld({logins: {gateway: {methods: ['publickey,keyboard-interactive'], questions: [[code]]}}})
-    await world.jnode('start', 'nb', '--json')
-    const codes = () => world.cluster.attempts('gateway').filter(({method}) => method === 'keyboard-interactive').length
-    expect(codes()).toBe(1)
-    world.cluster.cut('gateway')
-    await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*ada@127\.0\.0\.1:\d+ refused the login; .*it wants an answer, and there is no terminal to ask on\n/)
-    expect(codes()).toBe(1)
-    expect((await world.jnode('url')).stderr).toContain('The tunnel of nb is not open')
-    expect(documentOf(await world.jnode('connect', '--json'))).toMatchObject({tunnel: 'connected'})
-    expect(codes()).toBe(2)
-    expect(await world.jnode('stop')).toMatchObject({exitCode: 0})
-    await world.expectNothingLeft()
-  })
-
-  test('in the foreground: says so, and that it is connected again', async () => {
-    const world = await makeWorld()
-    const run = world.launch(['start', 'nb', '--no-browser'])
-    await run.prints(/^http:/)
-    world.cluster.cut('gateway')
-    await run.prints(/Connected again/)
-    expect(run.stderr()).toMatch(/Warning: The connection was lost \(.*\); reconnecting\n/)
-    run.child.kill('SIGTERM')
-    expect((await run.ended).exitCode).toBe(130)
-  })
-})
-
-test('a job deleted by somebody brings the tunnel down, says so, and is cleaned up', async () => {
-  const world = await makeWorld()
-  const run = world.launch(['start', 'nb', '--no-browser'])
-  await run.prints(/^http:/)
-  world.cluster.grid.remove(world.cluster.grid.jobs()[0]!)
-  expect(await run.ended).toMatchObject({exitCode: 0, stderr: matching(/Job 1 ended: (.*\n)*The tunnel is closed and nothing is left of session nb\.\n$/)})
-  await world.expectNothingLeft()
-})
-
-test('two starts at the same moment get along, and stop --all ends both', async () => {
-  const world = await makeWorld()
-  const both = await Promise.all([world.jnode('start', 'a', '--json'), world.jnode('start', 'b', '--json')])
-  const [a, b] = both.map(documentOf)
-  expect([a!['state'], b!['state']]).toEqual(['ready', 'ready'])
-  expect(a!['localPort']).not.toBe(b!['localPort'])
-  expect((await world.jnode('stop')).exitCode).toBe(2)
-  expect(documentOf(await world.jnode('stop', '--all', '--json'))).toMatchObject({stopped: [{was: 'running'}, {was: 'running'}]})
-  await world.expectNothingLeft()
-  expect(stateFiles(world.laptop)).toEqual([])
 })
 
 test('a connection lost while the job waits: it is found over a new one, and taken back', async () => {

@@ -68,6 +68,13 @@ function kill(pid: number): void {
   }
 }
 
+/** Kills the processes on this laptop that `wanted` names by their command. */
+export function killHard(world: World, wanted: RegExp): void {
+  const found = processesOf(world.laptop).filter(({command}) => wanted.test(command))
+  expect(found).toHaveLength(1)
+  process.kill(found[0]!.pid, 'SIGKILL')
+}
+
 /** What a failed command told its user. */
 export interface Refusal {
   exitCode: number | null
