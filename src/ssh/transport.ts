@@ -172,6 +172,7 @@ async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<Ss
         client.destroy()
         reject(refusal as Error)
       }
+      if (signal?.aborted) return onAbort()
       signal?.addEventListener('abort', onAbort, {once: true})
       client.once('ready', () => {
         signal?.removeEventListener('abort', onAbort)
@@ -200,9 +201,7 @@ async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<Ss
     sock.destroy()
     throw error
   } finally {
-    handshakeTimer.hold()
-    // A question withdrawn by `done` must not start the time limit again.
-    auth.onWaiting(() => {})
+    handshakeTimer.end()
     auth.done()
   }
   return remoteOver(client, {hop, depth})
@@ -220,17 +219,24 @@ function pausable(limitMs: number, onTimeout: () => void) {
   let left = limitMs
   let since = Date.now()
   let timer: NodeJS.Timeout | null = setTimeout(onTimeout, left)
+  let over = false
+  const hold = () => {
+    if (!timer) return
+    clearTimeout(timer)
+    timer = null
+    left -= Date.now() - since
+  }
   return {
-    hold() {
-      if (!timer) return
-      clearTimeout(timer)
-      timer = null
-      left -= Date.now() - since
-    },
+    hold,
     go() {
-      if (timer) return
+      if (timer || over) return
       since = Date.now()
       timer = setTimeout(onTimeout, Math.max(left, 1000))
+    },
+    /** For good: a question that is answered or withdrawn later starts nothing again. */
+    end() {
+      over = true
+      hold()
     },
   }
 }

@@ -1,14 +1,15 @@
 import {existsSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {describe, expect, onTestFinished, test} from 'vitest'
+import {describe, expect, onTestFinished, test, vi} from 'vitest'
 import type {Faults} from '../../fake-cluster/faults.ts'
 import {startFakeCluster, type FakeCluster, type FakeClusterOptions} from '../../fake-cluster/cluster.ts'
 import {JnodeError} from '../../../src/errors.ts'
-import {emptySecrets} from '../../../src/ssh/auth.ts'
+import {emptySecrets, makeAuth} from '../../../src/ssh/auth.ts'
 import {sshDoor} from '../../../src/ssh/door.ts'
 import {noPrompter, type Prompter} from '../../../src/ssh/prompt.ts'
-import type {SshRemote} from '../../../src/ssh/transport.ts'
+import {keyTools, openSsh, type DoorKeeper, type SshRemote} from '../../../src/ssh/transport.ts'
 import {rejectionOf} from '../expect-error.ts'
+import {hopTo} from './login-peer.ts'
 
 const interrupted = () => new JnodeError('interrupted', 'Interrupted')
 
@@ -128,6 +129,30 @@ describe('giving up while logging in', () => {
     expect(await opening).toMatchObject({code: 'interrupted'})
     cluster.clear('slow-link')
     await noConnections(cluster)
+  })
+
+  test('while a host key is judged leaves no timer that keeps the program alive', async () => {
+    const cluster = await makeCluster()
+    vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout']})
+    onTestFinished(() => void vi.useRealTimers())
+    const abort = new AbortController()
+    let judge!: () => void
+    const judged = new Promise<void>((resolve) => {
+      judge = resolve
+    })
+    const door: DoorKeeper = {
+      acceptHostKey: () => {
+        abort.abort(interrupted())
+        return judged
+      },
+      hostKeyAlgorithms: () => ['ssh-ed25519'],
+      logIn: (hop) => makeAuth(hop, {tools: keyTools, prompter: noPrompter, secrets: emptySecrets()}),
+    }
+    expect(await rejectionOf(openSsh([hopTo({port: cluster.headPort})], door, abort.signal).then(() => {}))).toMatchObject({code: 'interrupted'})
+    const before = vi.getTimerCount()
+    judge()
+    await new Promise((turn) => setImmediate(turn))
+    expect(vi.getTimerCount()).toBe(before)
   })
 
   test('while a password is asked for leaves no connection', async () => {
