@@ -70,9 +70,9 @@ describe('--wait', () => {
 
   test('ends a job that never runs, and says why it waited', async () => {
     const world = await makeWorld({faults: {'never-schedules': true}})
-    const ended = await world.jnode('start', 'nb', '--wait', '5s', '--json')
+    const ended = await world.jnode('start', 'nb', '--wait', '9s', '--json')
     expect(ended.exitCode).toBe(7)
-    expect(documentOf(ended)).toEqual({error: {code: 'gave-up', message: 'The server was not ready within 5 s: 2 queue instances are full', hint}})
+    expect(documentOf(ended)).toEqual({error: {code: 'gave-up', message: 'The server was not ready within 9 s: 2 queue instances are full', hint}})
     await world.expectNothingLeft()
   })
 })
