@@ -2,6 +2,7 @@
  * The ssh2 transport: one connection per hop, each inside the one before, everything else multiplexed on it.
  * The only file that imports ssh2. Traps it steps around: Nagle, host keys unchecked by default, no keepalive.
  */
+import {createRequire} from 'node:module'
 import {connect as connectTcp} from 'node:net'
 import type {Duplex} from 'node:stream'
 import ssh2, {type Client, type ClientChannel, type ConnectConfig} from 'ssh2'
@@ -43,12 +44,23 @@ export interface SshRemote extends Remote {
 const KEEPALIVE_INTERVAL_MS = 5000
 const KEEPALIVE_MISSES = 3
 
-/** AES-GCM first: two to three times as fast as chacha20 where the processor has AES (measured in test/bench). */
-const CIPHERS = {
-  prepend: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'],
-  append: [],
-  remove: [],
-} as unknown as NonNullable<ConnectConfig['algorithms']>['cipher']
+/**
+ * ssh2 asks for AES-GCM first, which is the fastest. Its chacha20 in JavaScript, used where its native part was not
+ * built, keeps one nonce for all connections, so that one inside another would send garbage: there it is not offered.
+ */
+function ciphers(depth: number): NonNullable<ConnectConfig['algorithms']>['cipher'] {
+  return {append: [], prepend: [], remove: depth > 0 && !hasNativePart() ? ['chacha20-poly1305@openssh.com'] : []}
+}
+
+/** Loading it is the test: one built for another Node is there and of no use. ssh2 has loaded it by now. */
+function hasNativePart(): boolean {
+  try {
+    createRequire(import.meta.url)('ssh2/lib/protocol/crypto/build/Release/sshcrypto.node')
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Logs in hop by hop and answers with the last one; closes what it opened when a hop fails. */
 export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: AbortSignal): Promise<SshRemote> {
@@ -189,7 +201,7 @@ async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<Ss
         hostVerifier,
         authHandler: auth.handler as unknown as NonNullable<ConnectConfig['authHandler']>,
         algorithms: {
-          cipher: CIPHERS!,
+          cipher: ciphers(depth)!,
           serverHostKey: door.hostKeyAlgorithms(hop) as never,
         },
       })
