@@ -3,16 +3,15 @@
  * The only file that imports ssh2. Traps it steps around: Nagle, host keys unchecked by default, no keepalive.
  */
 import {createRequire} from 'node:module'
-import {connect as connectTcp} from 'node:net'
 import type {Duplex} from 'node:stream'
 import ssh2, {type Client, type ClientChannel, type ConnectConfig} from 'ssh2'
-import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
+import {JnodeError, throwIfAborted} from '../errors.ts'
 import type {AuthSession} from './auth.ts'
+import {dial, unreachable} from './dial.ts'
 import type {Hop} from './host-config.ts'
 import type {KeyTools} from './identities.ts'
 import {describe} from './local.ts'
-import {coalesceWrites, fitPackets, sendAtOnce} from './packets.ts'
-import {openProxy} from './proxy-command.ts'
+import {fitPackets, sendAtOnce} from './packets.ts'
 import type {Endpoint, OpenStream, Remote} from './remote.ts'
 import {followOver, runOver, SHELL_COMMAND, type OpenShell, type ShellProcess} from './remote-command.ts'
 
@@ -82,64 +81,6 @@ export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: A
   if (!last) throw new JnodeError('unexpected', 'No host to connect to')
   // Of a hop that dies those behind it know only that they were closed.
   return {...last, close, closed: Promise.race(chain.map(({closed}) => closed))}
-}
-
-async function dial(hop: Hop, signal?: AbortSignal): Promise<Duplex> {
-  throwIfAborted(signal)
-  if (hop.proxyCommand !== null) return openProxy(hop.proxyCommand)
-  return new Promise((resolve, reject) => {
-    const socket = connectTcp({
-      host: hop.host,
-      port: hop.port,
-      noDelay: true,
-      keepAlive: true,
-      ...(hop.addressFamily ? {family: hop.addressFamily} : {}),
-      ...(hop.bindAddress ? {localAddress: hop.bindAddress} : {}),
-    })
-    const timer = setTimeout(() => fail(new Error('no answer')), hop.connectTimeoutMs)
-    const onAbort = () => fail(signal!.reason as Error)
-    const settle = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-      socket.off('error', fail)
-    }
-    const fail = (cause: Error) => {
-      settle()
-      socket.on('error', () => {}) // a late error of a socket given up must not crash the process
-      socket.destroy()
-      reject(signal?.aborted ? cause : unreachable(hop, cause))
-    }
-    signal?.addEventListener('abort', onAbort, {once: true})
-    socket.once('error', fail)
-    socket.once('connect', () => {
-      settle()
-      coalesceWrites(socket)
-      resolve(socket)
-    })
-  })
-}
-
-function unreachable(hop: Hop, cause: unknown, via?: string): JnodeError {
-  const code = (cause as NodeJS.ErrnoException).code ?? codeOf(messageOf(cause))
-  const where = `${hop.alias}${hop.alias === hop.host ? '' : ` (${hop.host})`}`
-  const from = via ? ` from ${via}` : ''
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
-    return new JnodeError('unreachable', `No host is called ${where}${via ? ` on ${via}` : ''}`, {cause, hint: 'Check the name, your network, and whether you need the VPN.'})
-  }
-  if (code === 'ECONNREFUSED') {
-    return new JnodeError('unreachable', `${where} refused the connection on port ${hop.port}${from}`, {cause, hint: 'Check the host and port; its SSH server may be down.'})
-  }
-  return new JnodeError('unreachable', `Cannot reach ${where} on port ${hop.port}${from}: ${messageOf(cause)}`, {
-    cause,
-    hint: via ? `Ask whether ${via} may connect to ${hop.alias}.` : 'Check your network, and whether you need the VPN.',
-  })
-}
-
-/** A hop's sshd tells in words why it could not connect onwards. */
-function codeOf(said: string): string | undefined {
-  if (/connection refused/i.test(said)) return 'ECONNREFUSED'
-  if (/name or service not known|temporary failure in name resolution|could not resolve|unknown host/i.test(said)) return 'ENOTFOUND'
-  return undefined
 }
 
 interface Login {
