@@ -99,7 +99,7 @@ export async function qconf(lab: string, args: readonly string[], file?: string)
   // Grid Engine ignores a last line that does not end.
   const {exitCode, stdout, stderr} = file === undefined
     ? await onHead(lab, ['qconf', ...args])
-    : await onHead(lab, ['bash', '-c', viaFile, 'bash', ...args], `${file}\n`)
+    : await onHead(lab, ['bash', '--norc', '-c', viaFile, 'bash', ...args], `${file}\n`)
   if (exitCode !== 0) throw new Error(`qconf ${args.join(' ')} ended with ${exitCode}: ${stderr}${stdout}`)
   return stdout
 }

@@ -36,7 +36,8 @@ export interface Place {
  */
 export function spawnIn(place: Place, command: readonly string[] | string, options: SpawnOptions = {}): ChildProcess {
   const {name, uid, shell, home} = account(place.user)
-  const argv = typeof command === 'string' ? ['/bin/bash', '-c', command] : command
+  // Node's pipes are sockets, and bash takes one on stdin for a login by rsh: it would read ~/.bashrc, root's being the machine's own.
+  const argv = typeof command === 'string' ? ['/bin/bash', '--norc', '-c', command] : command
   const [nsenter = '', ...args] = [
     ...enter(place.lab, place.host),
     `--wdns=${options.cwd ?? home}`,

@@ -43,14 +43,7 @@ export async function upLab(name: string): Promise<Lab> {
       return handle(standing)
     }
     await remove(name)
-    try {
-      return handle(await build(name))
-    } catch (error) {
-      // Seen once in about fifty: sge_qmaster hangs at its first change. A second one has not been seen to.
-      console.error(`lab ${name} did not come up, building it once more: ${error instanceof Error ? error.message : String(error)}`)
-      await remove(name)
-      return handle(await build(name))
-    }
+    return handle(await build(name))
   })
 }
 
