@@ -21,7 +21,8 @@ export function statusOf(facts: SharedFacts & {foreign?: unknown}, seen: {jobs: 
   const node = record?.node ?? null
   if (jobs.kind === 'unknown') return {state: 'unknown', reason: `Grid Engine gives no answer: ${jobs.why}`, node}
   const job = jobOf(facts, jobs)
-  if (job) return {...statusOfJob(job, facts.foreign !== undefined || record?.listening === true), node: node ?? job.node}
+  // `startedAt` is saved once the server has answered, which can be sooner than the job itself writes so.
+  if (job) return {...statusOfJob(job, facts.foreign !== undefined || record?.listening === true || facts.startedAt !== null), node: node ?? job.node}
   if (record?.end) return {state: record.listening ? 'ended' : 'failed', reason: endMessage(record.end).text, node}
   if (gone) return {state: 'ended', reason: 'the job is gone and left no word: it was deleted, or its node died', node}
   return {state: 'unknown', reason: 'the job is missing from Grid Engine’s list', node}

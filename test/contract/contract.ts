@@ -178,6 +178,9 @@ ${quote(world.node.laptop)} -e ${quote(client)} "$d/s"`
 
     // Last, as there is no accounting file before the first job has ended.
     describe('answers as it did when its answers were captured', () => {
+      // A job that an earlier test removed may still be on its way out.
+      beforeAll(() => until(async () => (await head(`qstat -u ${site.user}`)).stdout.trim() === ''), 60_000)
+
       test.each(capturedCommands())('$command', async ({command, file, stream, exitCode}) => {
         await head(`printf '#!/bin/sh\\n' >${quote(`${directory}/work.sh`)}`)
         const answer = await head(`cd ${quote(directory)} && ${command.replaceAll('alice', site.user)}`)
