@@ -1,12 +1,10 @@
 /** From a submitted job to a server that answers through the tunnel: the part that `start` and `connect` share. */
-import {ask} from '../ask.ts'
 import {JnodeError} from '../errors.ts'
 import {landingPage} from '../jupyter/api.ts'
-import {lastLines} from '../jupyter/log.ts'
 import type {SessionFacts} from '../session/facts.ts'
-import {readLogTail} from '../session/remote-store.ts'
 import {spokenDuration} from '../time.ts'
 import type {ClusterLink, Deps} from './deps.ts'
+import {endOfLog, withLog} from './log-tail.ts'
 import {reachServer, type ReachContext, type ServerWay} from './reach-server.ts'
 
 /** A job that runs but whose Jupyter does not answer in this time has something wrong with it. */
@@ -25,7 +23,7 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
   tell({kind: 'step', id: 'jupyter', title: `Start Jupyter on ${node}`})
   const within = timeLimit(signal, JUPYTER_WITHIN_MS, {message: `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`, hint: 'Its start may hang: try --setup, --module and --conda by hand in a shell on the cluster.'})
   const way = await reachServer({facts, link, watch, tunnel, signal: within}, deps).catch(async (error: unknown) => {
-    throw await withLog(error, facts, link)
+    throw await explained(error, facts, link)
   })
   // Only the job knows which program `auto` has become.
   facts.app = watch.view.record?.app ?? facts.app
@@ -36,12 +34,10 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
 }
 
 /** A Jupyter that hangs says why in its log, if anywhere; the log goes when the session is taken back. */
-async function withLog(error: unknown, facts: SessionFacts, link: ClusterLink): Promise<unknown> {
-  if (!(error instanceof JnodeError) || error.code !== 'gave-up' || facts.remoteDir === '') return error
-  const text = await ask(link.head.run, readLogTail(`${facts.remoteDir}/log`, 40), {timeoutMs: 10_000}).catch(() => '')
-  const log = lastLines(text, 12)
-  if (log.length === 0) return error
-  return new JnodeError('gave-up', `${error.message}\nThe last lines of its log:\n${log.map((line) => `  ${line}`).join('\n')}`, {...(error.hint ? {hint: error.hint} : {}), cause: error})
+async function explained(error: unknown, facts: SessionFacts, link: ClusterLink): Promise<unknown> {
+  if (!(error instanceof JnodeError) || error.code !== 'gave-up') return error
+  const log = await endOfLog(link.head, facts, {timeoutMs: 10_000}).catch(() => [])
+  return new JnodeError('gave-up', withLog(error.message, log), {...(error.hint ? {hint: error.hint} : {}), cause: error})
 }
 
 /** Under --json nothing else tells why a job has waited in vain. */

@@ -5,10 +5,9 @@
  */
 import {askAll, ask} from '../ask.ts'
 import {JnodeError, messageOf} from '../errors.ts'
-import {lastLines} from '../jupyter/log.ts'
 import {endMessage, parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
-import {followRecordScript, readLogTail, readRecordText} from '../session/remote-store.ts'
+import {followRecordScript, readRecordText} from '../session/remote-store.ts'
 import type {GridEngine} from '../sge/client.ts'
 import {endingOf} from '../sge/ending.ts'
 import type {Job} from '../sge/qstat.ts'
@@ -16,6 +15,7 @@ import type {Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {Tell} from './events.ts'
 import {foreignRecord} from './foreign.ts'
+import {endOfLog, withLog} from './log-tail.ts'
 
 export interface JobView {
   /** As Grid Engine last told; null before that, and while it is silent. */
@@ -125,7 +125,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
 
   async function ended(): Promise<JnodeError> {
     const end = view.record?.end ?? null
-    const log = facts.foreign ? [] : lastLines(await ask(head.run, readLogTail(`${facts.remoteDir}/log`, 40), {signal}), 12)
+    const log = await endOfLog(head, facts, {signal})
     if (end) {
       const {text, hint} = endMessage(end)
       return new JnodeError(view.record?.listening ? 'job-ended' : 'job-failed', withLog(`Job ${facts.jobId} ended: ${text}`, log), hint === undefined ? {} : {hint})
@@ -211,10 +211,6 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     nudge: () => nudge.abort(),
     stop: () => stopping.abort(new JnodeError('interrupted', 'No longer watched')),
   }
-}
-
-function withLog(sentence: string, log: string[]): string {
-  return log.length === 0 ? sentence : `${sentence}\nThe last lines of its log:\n${log.map((line) => `  ${line}`).join('\n')}`
 }
 
 /** Whether the link has died, as opposed to one call having failed. A turn of the event loop lets the news arrive. */
