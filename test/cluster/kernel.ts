@@ -1,0 +1,54 @@
+/** A kernel with a variable in it: what a session is for, and what no fault may lose. */
+import {randomUUID} from 'node:crypto'
+import {createInterface} from 'node:readline'
+import {expect, onTestFinished} from 'vitest'
+import type {Lab} from './lab.ts'
+import type {Who} from './jnode.ts'
+import {until} from './run.ts'
+
+/** One thing that happened to its websocket, as programs/kernel.js tells; `closed` holds a code, or the HTTP status that refused it. */
+type Happening = {output: string} | {opened: true} | {closed: number}
+
+export interface OpenKernel {
+  /** Runs a cell and answers with what it prints; on a new websocket when the old one breaks. Waits as long as a notebook would. */
+  run(code: string): Promise<string>
+  /** The variable is still there, in the same process of the same node. Fails the test if not. */
+  survives(): Promise<void>
+  /** As closing the browser tab. */
+  close(): void
+  /** What has happened to the websocket so far: `opened` or why it closed. */
+  history(): (number | 'opened')[]
+}
+
+/** Opens a kernel behind a session's URL and sets a variable there. One websocket stays open, as in a browser tab. */
+export async function openKernel(lab: Lab, url: string, who: Who = {}): Promise<OpenKernel> {
+  const child = lab.spawn(who.host ?? 'laptop', who.user ?? 'alice', ['node', '/srv/jnode/test/cluster/programs/kernel.js'])
+  onTestFinished(() => void child.kill())
+  const heard: Happening[] = []
+  let complaint = ''
+  child.stderr!.on('data', (data: Buffer) => (complaint += data.toString()))
+  createInterface({input: child.stdout!}).on('line', (line) => heard.push(JSON.parse(line) as Happening))
+  const outputs = () => heard.filter((one) => 'output' in one)
+  const write = (line: object) => void child.stdin!.write(`${JSON.stringify(line)}\n`)
+  const run = async (code: string): Promise<string> => {
+    const before = outputs().length
+    write({code})
+    await until('the kernel’s answer', () => outputs().length > before || child.exitCode !== null, 120_000)
+    const answer = outputs()[before]
+    if (!answer) throw new Error(`kernel.js ended: ${complaint}`)
+    return answer.output
+  }
+  write({url})
+  const secret = randomUUID()
+  const look = 'import os, socket\nprint(kept, os.getpid(), socket.gethostname())'
+  const before = await run(`kept = '${secret}'\n${look}`)
+  expect(before).toContain(secret)
+  return {
+    run,
+    async survives() {
+      expect(await run(look)).toBe(before)
+    },
+    close: () => void child.kill(),
+    history: () => heard.flatMap((one): (number | 'opened')[] => ('opened' in one ? ['opened'] : 'closed' in one ? [one.closed] : [])),
+  }
+}
