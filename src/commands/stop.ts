@@ -2,7 +2,7 @@ import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../base-command.ts'
 import {sessionsToEnd} from '../flows/find-session.ts'
 import type {StopOutcome} from '../flows/keepers.ts'
-import {stop} from '../flows/stop.ts'
+import {outcomeText, stop} from '../flows/stop.ts'
 import {clusterFlags} from './flags.ts'
 
 export default class Stop extends BaseCommand {
@@ -15,17 +15,7 @@ export default class Stop extends BaseCommand {
     const {argv, flags} = await this.parse(Stop)
     const runtime = await this.outside(flags)
     const found = await sessionsToEnd(argv as string[], {all: flags.all, wanted: (name) => runtime.wanted(name, flags)}, runtime.deps, this.signal)
-    const clusters = new Map(found.map(({cluster}) => [cluster.name, cluster]))
-    const stopped: StopOutcome[] = []
-    for (const cluster of clusters.values()) {
-      const names = found.filter((session) => session.cluster.name === cluster.name).map(({name}) => name)
-      stopped.push(...(await stop({names, cluster, signal: this.signal}, runtime.deps)))
-    }
-    return this.result({stopped}, (done) => (done.stopped.length === 0 ? 'There is nothing to stop.' : done.stopped.map(stopText).join('\n')))
+    const stopped = await stop(found, runtime.deps, this.signal)
+    return this.result({stopped}, (done) => (done.stopped.length === 0 ? 'There is nothing to stop.' : done.stopped.map(outcomeText).join('\n')))
   }
-}
-
-function stopText({name, jobId, was}: StopOutcome): string {
-  if (was === 'ended') return `${name} had ended already; what was left of it is removed.`
-  return `${name} is stopped; job ${jobId} is gone.`
 }

@@ -1,7 +1,7 @@
 /** `jnode stop`: Jupyter's own shutdown, then `qdel`, then nothing is left on either side. Safe to repeat. */
 import {ask, askAll} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
-import {JnodeError, messageOf} from '../errors.ts'
+import {EXIT_CODES, JnodeError, messageOf} from '../errors.ts'
 import {jupyterApi} from '../jupyter/api.ts'
 import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
@@ -13,6 +13,7 @@ import type {Remote} from '../ssh/remote.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import type {Tell} from './events.ts'
+import type {Found} from './find-session.ts'
 import {foreignJobId} from './foreign.ts'
 import type {StopOutcome} from './keepers.ts'
 import {knownFacts} from './known-facts.ts'
@@ -47,54 +48,89 @@ async function endJob(context: RemovalContext, facts: SessionFacts, deps: Deps):
   deps.tell({kind: 'done'})
 }
 
-export interface StopInput {
-  names: string[]
-  cluster: ClusterTarget
-  signal: AbortSignal
+/** What came of ending several sessions: one that cannot be ended leaves no other running. */
+interface Ended {
+  outcomes: StopOutcome[]
+  failures: {names: string[]; error: unknown}[]
 }
 
-/** Stops sessions of one cluster: through their keepers where they live, the rest over one connection. Throws `no-session`. */
-export async function stop({names, cluster, signal}: StopInput, deps: Deps): Promise<StopOutcome[]> {
+/**
+ * Stops sessions, cluster by cluster: through their keepers where they live, the rest over one connection. A cluster
+ * that cannot be reached does not keep the sessions of the next one running. What failed is told session by session,
+ * and the failure with the worst exit code is thrown in the end.
+ */
+export async function stop(found: readonly Found[], deps: Deps, signal: AbortSignal): Promise<StopOutcome[]> {
+  const clusters = new Map(found.map(({cluster}) => [cluster.name, cluster]))
+  const ended: Ended = {outcomes: [], failures: []}
+  for (const cluster of clusters.values()) {
+    const names = new Set(found.filter((session) => session.cluster.name === cluster.name).map(({name}) => name))
+    const {outcomes, failures} = await stopOnCluster([...names], cluster, deps, signal)
+    ended.outcomes.push(...outcomes)
+    ended.failures.push(...failures)
+  }
+  return settled(ended, deps.tell)
+}
+
+function settled({outcomes, failures}: Ended, tell: Tell): StopOutcome[] {
+  const [worst, ...others] = [...failures].sort((a, b) => exitCodeOf(b.error) - exitCodeOf(a.error))
+  if (!worst) return outcomes
+  for (const outcome of outcomes) tell({kind: 'note', text: outcomeText(outcome)})
+  for (const {names, error} of others) tell({kind: 'warning', text: `${names.join(', ')}: ${messageOf(error)}`})
+  const rest = failures.length > 1 || worst.names.length > 1 || outcomes.length > 0
+  if (!rest || !(worst.error instanceof JnodeError)) throw worst.error
+  const {code, message, hint} = worst.error
+  throw new JnodeError(code, `${worst.names.join(', ')}: ${message}`, {...(hint === null ? {} : {hint}), cause: worst.error})
+}
+
+function exitCodeOf(error: unknown): number {
+  return EXIT_CODES[error instanceof JnodeError ? error.code : 'unexpected']
+}
+
+/** What came of one session, in a sentence. */
+export function outcomeText({name, jobId, was}: StopOutcome): string {
+  if (was === 'ended') return `${name} had ended already; what was left of it is removed.`
+  return `${name} is stopped; job ${jobId} is gone.`
+}
+
+async function stopOnCluster(names: string[], cluster: ClusterTarget, deps: Deps, signal: AbortSignal): Promise<Ended> {
   const outcomes: StopOutcome[] = []
   const rest: string[] = []
-  for (const name of new Set(names)) {
+  for (const name of names) {
     const keeper = await deps.keepers.find(cluster.name, name)
     const outcome = (await keeper?.stop().catch(() => null)) ?? null
     if (outcome) outcomes.push(outcome)
     else rest.push(name)
   }
-  if (rest.length > 0) outcomes.push(...(await stopOverConnection(rest, cluster, deps, signal)))
-  return outcomes
+  if (rest.length === 0) return {outcomes, failures: []}
+  try {
+    const ended = await stopOverConnection(rest, cluster, deps, signal)
+    return {...ended, outcomes: [...outcomes, ...ended.outcomes]}
+  } catch (error) {
+    if (signal.aborted) throw error
+    return {outcomes, failures: [{names: rest, error}]}
+  }
 }
 
-async function stopOverConnection(names: string[], cluster: ClusterTarget, deps: Deps, signal: AbortSignal): Promise<StopOutcome[]> {
+async function stopOverConnection(names: string[], cluster: ClusterTarget, deps: Deps, signal: AbortSignal): Promise<Ended> {
   deps.tell({kind: 'step', id: 'login', title: `Log in to ${cluster.label}`})
   const link = await deps.connect(cluster, {signal})
+  const ended: Ended = {outcomes: [], failures: []}
   try {
     const site = await ask(link.head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
     const context = {head: link.head, engine: gridEngine(site), user: site.user, clock: deps.clock, tell: deps.tell, signal}
     const [jobs, listing] = await askAll(link.head.run, [context.engine.list(site.user), readRemoteSessions(names.length === 1 ? names[0] : undefined)], {signal})
-    return await each(names, (name) => stopOne(name, {context, link, cluster, jobs, listing, home: site.home}, deps), {signal, tell: deps.tell})
+    for (const name of names) {
+      try {
+        ended.outcomes.push(await stopOne(name, {context, link, cluster, jobs, listing, home: site.home}, deps))
+      } catch (error) {
+        if (signal.aborted) throw error
+        ended.failures.push({names: [name], error})
+      }
+    }
+    return ended
   } finally {
     await link.close()
   }
-}
-
-/** One that cannot be stopped leaves no other running. The first error is thrown in the end, further ones are told. */
-async function each(names: string[], stopIt: (name: string) => Promise<StopOutcome>, {signal, tell}: {signal: AbortSignal; tell: Tell}): Promise<StopOutcome[]> {
-  const outcomes: StopOutcome[] = []
-  const failures: unknown[] = []
-  for (const name of names) {
-    try {
-      outcomes.push(await stopIt(name))
-    } catch (error) {
-      if (signal.aborted) throw error
-      failures.push(error)
-    }
-  }
-  for (const error of failures.slice(1)) tell({kind: 'warning', text: messageOf(error)})
-  if (failures.length > 0) throw failures[0]
-  return outcomes
 }
 
 interface Scene {

@@ -1,4 +1,4 @@
-import {readFileSync, writeFileSync} from 'node:fs'
+import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {createServer, type AddressInfo} from 'node:net'
 import {expect, test} from 'vitest'
 import {documentOf, makeWorld, usePackage, type World} from './world.ts'
@@ -110,6 +110,26 @@ test('a session started elsewhere is found, taken over on the same port, and end
   expect((await json(world, 'list'))['sessions']).toMatchObject([{name: 'nb', state: 'ended'}])
   expect(await world.jnode('stop')).toMatchObject({exitCode: 0, stdout: matching(/had ended already/)})
   await world.expectNothingLeft()
+})
+
+test('`stop --all` ends what it can reach, and says of the rest why not', async () => {
+  const world = await makeWorld()
+  await json(world, 'start', 'nb', '--port', await freePort())
+  await world.jnode('disconnect')
+  // Two sessions of another cluster, whose head node is not there. Its name stands before the one that answers.
+  const sessions = `${world.laptop.home}/.local/state/jnode/sessions`
+  const facts = JSON.parse(readFileSync(`${sessions}/fake/nb.json`, 'utf8')) as object
+  const nowhere = {user: 'ada', host: '127.0.0.1', port: Number(await freePort())}
+  mkdirSync(`${sessions}/elsewhere`)
+  for (const name of ['far', 'off']) writeFileSync(`${sessions}/elsewhere/${name}.json`, JSON.stringify({...facts, name, cluster: 'elsewhere', hops: [nowhere], submittedAt: '2020-01-01T00:00:00.000Z'}))
+
+  const ended = await world.jnode('stop', '--all')
+  expect(ended).toMatchObject({exitCode: 3, stdout: ''})
+  expect(ended.stderr).toMatch(/^nb is stopped; job 1 is gone\.$/m)
+  expect(ended.stderr).toMatch(/^Error: far, off: .*127\.0\.0\.1/m)
+  expect(world.cluster.grid.jobs()).toEqual([])
+  // Not known to be gone, so not forgotten.
+  expect(readdirSync(`${sessions}/elsewhere`).sort()).toEqual(['far.json', 'off.json'])
 })
 
 test('another port and a word when the session’s own is taken', async () => {
