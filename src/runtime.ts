@@ -14,13 +14,13 @@ import {JnodeError, messageOf} from './errors.ts'
 import type {ClusterLink, ConnectOptions, Deps, NodeAddress} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
-import {httpFetch} from './http.ts'
 import {openStore} from './session/local-store.ts'
 import {localRemote} from './ssh/local.ts'
 import {emptySecrets} from './ssh/login.ts'
 import {noPrompter, type Prompter} from './ssh/prompt.ts'
 import type {Remote} from './ssh/remote.ts'
 import {systemClock} from './time.ts'
+import {nextUpheaval} from './upheaval.ts'
 
 export interface Outside {
   env: NodeJS.ProcessEnv
@@ -57,7 +57,7 @@ export function makeRuntime({env, tell, prompter}: Outside) {
     store: openStore(stateDir),
     keepers: keeperDirectory(stateDir),
     clock: systemClock,
-    fetch: httpFetch,
+    upheaval: nextUpheaval,
     randomHex: (length) => randomBytes(length).toString('hex'),
     tell,
   }

@@ -1,6 +1,5 @@
 /** All that a flow may use of the outside world. runtime.ts makes the real one; tests make their own. */
 import type {ClusterTarget} from '../config/cluster.ts'
-import type {Fetch} from '../http.ts'
 import type {SessionStore} from '../session/local-store.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
@@ -38,7 +37,8 @@ export interface Deps {
   /** The live keepers of this computer. */
   keepers: KeeperDirectory
   clock: Clock
-  fetch: Fetch
+  /** Resolves, with what it was in words, when this computer has slept or its network has changed: each link is in doubt then. */
+  upheaval(signal: AbortSignal): Promise<string>
   /** `length` random bytes as hex. */
   randomHex(length: number): string
   tell: Tell

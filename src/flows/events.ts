@@ -11,7 +11,8 @@ export type FlowEvent =
   | {kind: 'done'; text?: string}
   /** A line that stays. */
   | {kind: 'note'; text: string}
-  | {kind: 'warning'; text: string; hint?: string}
+  /** `desktop`: in short, for a notice of the desktop as well, where nobody may be looking at a terminal. */
+  | {kind: 'warning'; text: string; hint?: string; desktop?: string}
   /** For `-v` only: what was run and how long it took. Never a secret. */
   | {kind: 'trace'; text: string}
 

@@ -5,8 +5,7 @@
 import {ask, type Ask} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
-import type {Fetch} from '../http.ts'
-import {jupyterApi} from '../jupyter/api.ts'
+import type {JupyterApi} from '../jupyter/api.ts'
 import {readLog, type LoggedServer} from '../jupyter/log.ts'
 import type {JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
@@ -135,9 +134,8 @@ export function endpointOnNode({endpoint}: LoggedServer): Foreign['endpoint'] {
 const ANSWERS_WITHIN_MS = 30_000
 
 /** Asks until the server answers. A certificate of its own cannot be checked here, so an https server is left to the browser. */
-export async function foreignAnswers({secure, baseUrl}: Foreign, {token, localPort}: {token: string; localPort: number}, {fetch, clock, signal}: {fetch: Fetch; clock: Clock; signal: AbortSignal}): Promise<void> {
+export async function foreignAnswers({secure}: Foreign, api: JupyterApi, {clock, signal}: {clock: Clock; signal: AbortSignal}): Promise<void> {
   if (secure) return
-  const api = jupyterApi({baseUrl: `http://127.0.0.1:${localPort}${baseUrl}`, token, fetch})
   const deadline = clock.now() + ANSWERS_WITHIN_MS
   for (;;) {
     try {

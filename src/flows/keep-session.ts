@@ -4,7 +4,8 @@
  */
 import {messageOf, JnodeError} from '../errors.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
-import {reachServer} from './reach-server.ts'
+import {reachServer, type ServerWay} from './reach-server.ts'
+import {needsPerson, relink} from './relink.ts'
 import {tidyUp} from './stop.ts'
 import type {Deps} from './deps.ts'
 import type {OpenSession} from './open-session.ts'
@@ -23,8 +24,11 @@ export interface KeepOptions {
   stopping(): Promise<unknown> | null
 }
 
-/** Fast at first, one try a minute at the end. */
-const RETRY_MS = [300, 1000, 2000, 5000, 10_000, 20_000, 40_000, 60_000]
+/** Told to the browser. */
+const LOST = {lines: ['The connection to the cluster was lost.', 'jnode is connecting again by itself; notebooks and kernels go on meanwhile.'], retryAt: null}
+
+/** A link that does not answer in this time after an upheaval is taken for dead; the signs of life would take longer to miss. */
+const ALIVE_WITHIN_MS = 4000
 
 export interface KeptSession {
   /** The session as it is now: a reconnect replaces link and way. */
@@ -47,7 +51,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
     try {
       for (;;) {
         const why = await holdUntilLost(session, deps, options.signal)
-        session.tunnel.route(null)
+        session.tunnel.away(LOST)
         setTunnel('reconnecting')
         deps.tell({kind: 'warning', text: `The connection was lost (${why}); reconnecting`})
         await session.link.close()
@@ -94,7 +98,7 @@ async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSign
   const done = new AbortController()
   void listenForTheEnd(session, watch, AbortSignal.any([signal, done.signal]), deps)
   try {
-    return await Promise.race([link.head.closed, way.node.closed, watch.until<never>(() => null)])
+    return await Promise.race([link.head.closed, way.node.closed, watch.until<never>(() => null), deadAfterUpheaval(way, deps, AbortSignal.any([signal, done.signal]))])
   } catch (error) {
     // The watch may notice first that the link is lost.
     if (error instanceof JnodeError && error.code === 'connection-lost') return error.message
@@ -130,32 +134,37 @@ async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: Abor
   }
 }
 
+/** Settles when the link does not outlive an upheaval, with the upheaval in words. */
+async function deadAfterUpheaval({open}: ServerWay, {upheaval, clock, tell}: Deps, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    const what = await upheaval(signal)
+    // Any answer will do, also that nobody listens there.
+    const opening = open().then((stream) => stream.destroy(), () => {})
+    const silent = await Promise.race([opening.then(() => false), clock.sleep(ALIVE_WITHIN_MS, signal).then(() => true)])
+    if (silent) return what
+    tell({kind: 'trace', text: `${what}; the connection lives on`})
+  }
+}
+
 interface ComeBackOptions extends KeepOptions {
   needsLogin(): void
 }
 
 /** Reconnects until it works. Never asks anybody: where a secret is needed it waits for `jnode connect` instead. */
-async function comeBack(session: OpenSession, deps: Deps, options: ComeBackOptions): Promise<OpenSession> {
-  const {signal, cluster} = options
-  for (let attempt = 0; ; attempt++) {
-    const pause = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]!
-    await deps.clock.sleep(pause * (0.8 + 0.4 * Math.random()), signal)
-    try {
-      return await reopen(session, deps, {cluster, signal})
-    } catch (error) {
-      if (signal.aborted) throw error
-      const code = error instanceof JnodeError ? error.code : 'unexpected'
-      if (code === 'job-ended' || code === 'job-failed') throw error
-      deps.tell({kind: 'trace', text: `reconnect ${attempt + 1} failed: ${messageOf(error)}`})
-      if (code === 'login-failed' || code === 'host-key') {
-        options.needsLogin()
-        deps.tell({kind: 'warning', text: messageOf(error), hint: `Run \`jnode connect ${session.facts.name}\` to log in again.`})
-        // Trying on would spend second factors or lock the account.
-        await new Promise<never>((_, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason as Error), {once: true})
-        })
-      }
-    }
+async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, needsLogin}: ComeBackOptions): Promise<OpenSession> {
+  const {tunnel, facts} = session
+  try {
+    return await relink((turn) => reopen(session, deps, {cluster, signal: turn}), deps, {signal, onPause: (retryAt) => tunnel.away({...LOST, retryAt})})
+  } catch (error) {
+    if (signal.aborted || !needsPerson(error)) throw error
+    needsLogin()
+    const command = `jnode connect ${facts.name}`
+    tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`], retryAt: null})
+    deps.tell({kind: 'warning', text: error.message, hint: `Run \`${command}\` to log in again.`, desktop: `Log in again with: ${command}`})
+    // Trying on would spend second factors or lock the account.
+    return new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), {once: true})
+    })
   }
 }
 

@@ -4,8 +4,8 @@
  */
 import {ask} from '../ask.ts'
 import {JnodeError} from '../errors.ts'
-import type {Fetch} from '../http.ts'
-import {jupyterApi} from '../jupyter/api.ts'
+import {fetchOver} from '../http.ts'
+import {jupyterApi, type ApiOptions, type JupyterApi} from '../jupyter/api.ts'
 import type {JobRecord} from '../jupyter/record.ts'
 import type {Endpoint, Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
@@ -65,6 +65,11 @@ export async function checkListenerOwner(way: ServerWay, signal?: AbortSignal): 
   }
 }
 
+/** Who a server is asked as, and over which way. `baseUrl` names the local port only because that is what a browser would send. */
+export function apiOver(open: OpenToServer, {token, localPort, baseUrl = '/'}: {token: string; localPort: number | null; baseUrl?: string}): ApiOptions {
+  return {baseUrl: `http://127.0.0.1:${localPort ?? 8888}${baseUrl}`, token, fetch: fetchOver(open)}
+}
+
 export interface ReachContext {
   facts: SessionFacts
   link: ClusterLink
@@ -73,8 +78,8 @@ export interface ReachContext {
   signal: AbortSignal
 }
 
-/** Logs in to the job's node, routes the tunnel to its server and proves that it is ours. Follows the endpoint if it moves. */
-export async function reachServer({facts, link, watch, tunnel, signal}: ReachContext, deps: Pick<Deps, 'fetch' | 'clock'>): Promise<ServerWay> {
+/** Logs in to the job's node, proves that the server there is ours, and only then routes the tunnel to it. Follows the endpoint if it moves. */
+export async function reachServer({facts, link, watch, tunnel, signal}: ReachContext, deps: Pick<Deps, 'clock'>): Promise<ServerWay> {
   const record = await watch.until((now) => (now.record?.node ? now.record : null))
   const nodeName = record.node!
   const node = await link.toNode(nodeAddress(record), signal)
@@ -82,17 +87,24 @@ export async function reachServer({facts, link, watch, tunnel, signal}: ReachCon
     const endpoint = await watch.until((now) => now.record?.endpoint ?? null)
     const way = wayTo(endpoint, node, nodeName)
     await checkListenerOwner(way, signal)
-    tunnel.route(way.open)
     const giveUp = new AbortController()
     const moved = watch.until((now) => (sameEndpoint(now.record?.endpoint ?? null, endpoint) ? null : 'moved'))
+    const lost = node.closed.then((why) => {
+      throw new JnodeError('connection-lost', `The connection to ${node.label} was lost: ${why}`)
+    })
+    const api = jupyterApi(apiOver(way.open, {...facts, localPort: tunnel.port, ...(facts.foreign && {baseUrl: facts.foreign.baseUrl})}))
     const tools = {...deps, signal: AbortSignal.any([signal, giveUp.signal])}
-    const answers = facts.foreign ? foreignAnswers(facts.foreign, {...facts, localPort: tunnel.port}, tools) : serverAnswers({...facts, localPort: tunnel.port}, tools)
+    const answers = facts.foreign ? foreignAnswers(facts.foreign, api, tools) : serverAnswers(api, tools)
     try {
-      if ((await Promise.race([answers, moved])) !== 'moved') return way
+      if ((await Promise.race([answers, moved, lost])) !== 'moved') {
+        tunnel.route(way.open)
+        return way
+      }
     } finally {
       giveUp.abort()
       answers.catch(() => {})
       moved.catch(() => {})
+      lost.catch(() => {})
     }
   }
 }
@@ -103,12 +115,8 @@ function sameEndpoint(a: Endpoint | null, b: Endpoint): boolean {
 
 const PROBE_MS = 80
 
-/** Asks until our server answers through the tunnel and takes our token. Throws `no-route` when another one answers. */
-export async function serverAnswers(
-  facts: SessionFacts & {localPort: number},
-  {fetch, clock, signal}: {fetch: Fetch; clock: Clock; signal: AbortSignal},
-): Promise<void> {
-  const api = jupyterApi({baseUrl: `http://127.0.0.1:${facts.localPort}/`, token: facts.token, fetch})
+/** Asks until our server answers and takes our token. Throws `no-route` when another one answers. */
+async function serverAnswers(api: JupyterApi, {clock, signal}: {clock: Clock; signal: AbortSignal}): Promise<void> {
   let foreign = 0
   for (;;) {
     const who = await api.identify({signal, timeoutMs: 10_000})

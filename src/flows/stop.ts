@@ -10,7 +10,7 @@ import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
 import type {JobList} from '../sge/qstat.ts'
 import type {Remote} from '../ssh/remote.ts'
-import {openTunnel} from '../tunnel/tunnel.ts'
+import type {OpenToServer} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import type {Tell} from './events.ts'
 import type {Found} from './find-session.ts'
@@ -19,7 +19,7 @@ import type {StopOutcome} from './keepers.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import type {OpenSession} from './open-session.ts'
-import {checkListenerOwner, nodeAddress, wayTo} from './reach-server.ts'
+import {apiOver, checkListenerOwner, nodeAddress, wayTo} from './reach-server.ts'
 import {deleteJob, removeFiles, type RemovalContext} from './remove-job.ts'
 import {jobOf} from './status.ts'
 
@@ -28,7 +28,7 @@ const SHUTDOWN_MS = 5000
 /** Ends a session through the connection that a keeper has open already. */
 export async function stopOpenSession(session: OpenSession, deps: Deps, signal: AbortSignal): Promise<StopOutcome> {
   if (session.facts.foreign) throw new JnodeError('no-session', `Job ${session.facts.jobId} was not started by jnode`)
-  await shutDownServer({...session.facts, localPort: session.tunnel.port}, deps, signal)
+  await shutDownServer(session.facts, session.way.open, deps, signal)
   const context = {...session, head: session.link.head, clock: deps.clock, tell: deps.tell, signal}
   await endJob(context, session.facts, deps)
   return {name: session.facts.name, jobId: session.facts.jobId, was: 'running'}
@@ -186,24 +186,20 @@ async function notOurs({name, head, engine, user, cluster, signal}: {name: strin
 /** Asks Jupyter itself to end, so that kernels and files are put away properly. Not needed for the rest to work. */
 async function shutDownThroughNode({facts, record, link}: {facts: SessionFacts; record: JobRecord; link: ClusterLink}, deps: Deps, signal: AbortSignal): Promise<void> {
   if (!record.endpoint || !record.listening) return
-  const tunnel = await openTunnel({port: 0, orNext: false})
   try {
     const node = await link.toNode(nodeAddress(record), signal)
     const way = wayTo(record.endpoint, node, record.node ?? 'node')
     await checkListenerOwner(way, signal)
-    tunnel.route(way.open)
-    await shutDownServer({...facts, localPort: tunnel.port}, deps, signal)
+    await shutDownServer(facts, way.open, deps, signal)
   } catch (error) {
     if (signal.aborted) throw error
     deps.tell({kind: 'trace', text: `Jupyter was not asked to shut down: ${messageOf(error)}`})
-  } finally {
-    await tunnel.close()
   }
 }
 
-async function shutDownServer(facts: SessionFacts & {localPort: number}, deps: Deps, signal: AbortSignal): Promise<void> {
+async function shutDownServer(facts: SessionFacts, open: OpenToServer, deps: Deps, signal: AbortSignal): Promise<void> {
   deps.tell({kind: 'step', id: 'shutdown', title: 'Shut Jupyter down'})
-  const api = jupyterApi({baseUrl: `http://127.0.0.1:${facts.localPort}/`, token: facts.token, fetch: deps.fetch})
+  const api = jupyterApi(apiOver(open, facts))
   try {
     const who = await api.identify({signal, timeoutMs: SHUTDOWN_MS})
     if (who.kind === 'ours') await api.shutdown({signal, timeoutMs: SHUTDOWN_MS})

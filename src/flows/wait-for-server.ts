@@ -5,7 +5,7 @@ import type {SessionFacts} from '../session/facts.ts'
 import {spokenDuration} from '../time.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {endOfLog, withLog} from './log-tail.ts'
-import {reachServer, type ReachContext, type ServerWay} from './reach-server.ts'
+import {apiOver, reachServer, type ReachContext, type ServerWay} from './reach-server.ts'
 
 /** A job that runs but whose Jupyter does not answer in this time has something wrong with it. */
 const JUPYTER_WITHIN_MS = 300_000
@@ -28,7 +28,7 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
   // Only the job knows which program `auto` has become.
   facts.app = watch.view.record?.app ?? facts.app
   // The certificate of somebody else's https server cannot be checked here.
-  if (!facts.foreign?.secure) facts.page = await landingPage(facts.app, {baseUrl: `http://127.0.0.1:${tunnel.port}${facts.foreign?.baseUrl ?? '/'}`, token: facts.token, fetch: deps.fetch}).catch(() => '')
+  if (!facts.foreign?.secure) facts.page = await landingPage(facts.app, apiOver(way.open, {...facts, localPort: tunnel.port, ...(facts.foreign && {baseUrl: facts.foreign.baseUrl})})).catch(() => '')
   tell({kind: 'done', text: `Jupyter answers (route ${way.route})`})
   return way
 }

@@ -96,6 +96,8 @@ async function identify({baseUrl, token, fetch}: ApiOptions, call?: CallOptions)
   }
 }
 
+export type JupyterApi = ReturnType<typeof jupyterApi>
+
 interface Question<T> extends CallOptions {
   path: string
   method?: 'POST'

@@ -50,6 +50,8 @@ interface Phase {
 interface State extends Login {
   phase: Phase
   attempt: Attempt | null
+  /** The server has said no to something. */
+  refused: boolean
   /** What the server itself said last. */
   heard: {methods: readonly string[]; partial: boolean} | null
   next: (step: AuthStep) => void
@@ -81,7 +83,7 @@ export function makeAuth(hop: Hop, deps: AuthDeps): AuthSession {
       state.onWaiting = listener
     },
     begun: () => state.attempt !== null,
-    failure: (reason) => state.error ?? refusal(hop, state.report, reason),
+    failure: (reason) => state.error ?? (reason !== undefined && !state.refused ? brokenOff(hop, reason) : refusal(hop, state.report, reason)),
     done: () => state.over.abort(),
   }
 }
@@ -106,6 +108,7 @@ function newState(hop: Hop, {tools, prompter, secrets, signal, tell}: AuthDeps):
     },
     phase: newPhase({all: null, left: [], offered: null}),
     attempt: null,
+    refused: false,
     heard: null,
     next: () => {},
     error: null,
@@ -118,6 +121,11 @@ function newState(hop: Hop, {tools, prompter, secrets, signal, tell}: AuthDeps):
 
 function newPhase(keys: KeyRing): Phase {
   return {keys, passwordTries: 0, keyboardTries: 0, keyboardDead: false}
+}
+
+/** Nobody has refused anything: it was the way there, and another try is no more than that. */
+function brokenOff(hop: Hop, reason: string): JnodeError {
+  return new JnodeError('connection-lost', `The connection to ${hop.label} ended while logging in: ${reason}`, {hint: 'Try again.'})
 }
 
 /** Takes a step; whatever goes wrong in finding it ends the login with that error. */
@@ -144,6 +152,7 @@ function concludeAttempt(state: State, attempt: Attempt, partial: boolean): void
     state.phase = newPhase({all: others, left: [...(others ?? [])], offered: null})
     return
   }
+  state.refused ||= attempt.kind !== 'none'
   if (attempt.kind === 'keyboard' && attempt.asked === 0 && !attempt.reused) state.phase.keyboardDead = true
   const sentPassword = attempt.kind === 'password' || (attempt.kind === 'keyboard' && attempt.password)
   if (sentPassword) state.secrets.passwords.delete(state.hop.label)

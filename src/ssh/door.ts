@@ -1,4 +1,5 @@
 /** Opening hops with this user's configuration, known hosts and keys: what the transport needs, put together. */
+import {JnodeError} from '../errors.ts'
 import {makeAuth, type Secrets} from './auth.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {checkHostKey, hostKeyAlgorithms} from './known-hosts.ts'
@@ -45,6 +46,7 @@ export function sshDoor({env, prompter, secrets, tell, knownHosts, nodesFile}: D
   return {
     async open(targets, signal) {
       const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
+      if (!prompter.canAsk) refuseSecondFactors(hops, secrets)
       return openSsh(hops.map(withKnownHosts), keeper(null), signal)
     },
     nodeThrough(head, node, signal) {
@@ -59,6 +61,12 @@ export function sshDoor({env, prompter, secrets, tell, knownHosts, nodesFile}: D
       return openSsh([withKnownHosts(hop!)], keeper(node.hostKeys), signal)
     },
   }
+}
+
+/** Before anything is dialled: even a login that is given up half-way may send a push to a phone, and counts as a failure somewhere. */
+function refuseSecondFactors(hops: readonly Hop[], {secondFactor}: Secrets): void {
+  const asking = hops.find(({label}) => secondFactor.has(label))
+  if (asking) throw new JnodeError('login-failed', `${asking.label} asks for more than a key or a password to log in, and nobody is here to answer`, {hint: 'Log in yourself.'})
 }
 
 /** The user's keys and account on the head node serve on its nodes too. */

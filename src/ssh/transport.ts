@@ -40,8 +40,9 @@ export interface SshRemote extends Remote {
   next(hop: Hop, door: DoorKeeper, signal?: AbortSignal): Promise<SshRemote>
 }
 
-const KEEPALIVE_INTERVAL_MS = 5000
-const KEEPALIVE_MISSES = 3
+/** A link that is silent for three times this long is dead: 12 s. */
+const KEEPALIVE_INTERVAL_MS = 4000
+const KEEPALIVE_MISSES = 2
 
 /**
  * ssh2 asks for AES-GCM first, which is the fastest. Its chacha20 in JavaScript, used where its native part was not
@@ -64,10 +65,8 @@ function hasNativePart(): boolean {
 /** Logs in hop by hop and answers with the last one; closes what it opened when a hop fails. */
 export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: AbortSignal): Promise<SshRemote> {
   const chain: SshRemote[] = []
-  // The innermost first: each says goodbye through those around it.
-  const close = async () => {
-    for (const remote of [...chain].reverse()) await remote.close()
-  }
+  // The innermost first: each says goodbye through those around it. On a dead link all wait for the same second.
+  const close = async () => void (await Promise.all([...chain].reverse().map((remote) => remote.close())))
   try {
     for (const hop of hops) {
       const before = chain.at(-1)
@@ -137,8 +136,7 @@ async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<Ss
         sock,
         username: hop.user,
         readyTimeout: 0, // ours above, which does not count the time a person needs to type
-        keepaliveInterval: hop.serverAliveIntervalMs || KEEPALIVE_INTERVAL_MS,
-        keepaliveCountMax: hop.serverAliveIntervalMs ? hop.serverAliveCountMax : KEEPALIVE_MISSES,
+        ...keepalive(hop),
         hostVerifier,
         authHandler: auth.handler as unknown as NonNullable<ConnectConfig['authHandler']>,
         algorithms: {
@@ -158,6 +156,12 @@ async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<Ss
     auth.done()
   }
   return remoteOver(client, {hop, depth})
+}
+
+/** The user's own where it notices sooner: people set a longer one to keep a quiet connection open, not to learn late of its end. */
+function keepalive({serverAliveIntervalMs, serverAliveCountMax}: Hop): {keepaliveInterval: number; keepaliveCountMax: number} {
+  const sooner = serverAliveIntervalMs > 0 && serverAliveIntervalMs * serverAliveCountMax < KEEPALIVE_INTERVAL_MS * KEEPALIVE_MISSES
+  return sooner ? {keepaliveInterval: serverAliveIntervalMs, keepaliveCountMax: serverAliveCountMax} : {keepaliveInterval: KEEPALIVE_INTERVAL_MS, keepaliveCountMax: KEEPALIVE_MISSES}
 }
 
 function handshakeFailed(hop: Hop, cause: Error): JnodeError {
@@ -196,10 +200,15 @@ function pausable(limitMs: number, onTimeout: () => void) {
 
 function remoteOver(client: Client, {hop, depth}: {hop: Hop; depth: number}): SshRemote {
   const {label} = hop
+  const {keepaliveInterval, keepaliveCountMax} = keepalive(hop)
   let lastError = ''
   const closed = new Promise<string>((resolve) => {
-    client.on('error', (error) => {
-      lastError = error.message
+    client.on('error', (error: Error & {level?: string}) => {
+      const silent = error.level === 'client-timeout'
+      lastError = silent ? `${label} has not answered for ${(keepaliveInterval * (keepaliveCountMax + 1)) / 1000} s` : error.message
+      // Inside of a link that is dead, this one would wait for ever for its goodbye to be answered.
+      if (silent) client.destroy()
+      if (silent) resolve(lastError)
     })
     client.once('close', () => resolve(lastError || 'the connection was closed'))
   })

@@ -55,12 +55,15 @@ describe('a connection cut when all is ready', () => {
   test('with a second factor: waits for its user, and spends none meanwhile', async () => {
     const code = {prompt: 'Verification code: ', answer: 'correct horse', echo: false} // what askpass says
     const world = await makeWorld({logins: {gateway: {methods: ['publickey,keyboard-interactive'], questions: [[code]]}}})
-    await world.jnode('start', 'nb', '--json')
+    const {localPort} = documentOf(await world.jnode('start', 'nb', '--json'))
     const codes = () => world.cluster.attempts('gateway').filter(({method}) => method === 'keyboard-interactive').length
     expect(codes()).toBe(1)
+    const attempts = world.cluster.attempts('gateway').length
     world.cluster.cut('gateway')
-    await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*ada@127\.0\.0\.1:\d+ refused the login; .*it wants an answer, and there is no terminal to ask on\n/)
-    expect(codes()).toBe(1)
+    await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*ada@127\.0\.0\.1:\d+ asks for more than a key or a password to log in, and nobody is here to answer\n/)
+    expect(world.cluster.attempts('gateway'), 'not even a key is tried').toHaveLength(attempts)
+    const page = await fetch(`http://127.0.0.1:${String(localPort)}/lab`, {headers: {accept: 'text/html'}})
+    expect([page.status, await page.text()]).toEqual([503, expect.stringContaining('`jnode connect nb`') as string])
     expect((await world.jnode('url')).stderr).toContain('The tunnel of nb is not open')
     expect(documentOf(await world.jnode('connect', '--json'))).toMatchObject({tunnel: 'connected'})
     expect(codes()).toBe(2)

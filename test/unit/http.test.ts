@@ -1,7 +1,7 @@
 import {createServer} from 'node:http'
-import type {AddressInfo} from 'node:net'
+import {connect, type AddressInfo} from 'node:net'
 import {afterAll, beforeAll, expect, it} from 'vitest'
-import {httpFetch} from '../../src/http.ts'
+import {fetchOver} from '../../src/http.ts'
 
 const server = createServer((req, res) => {
   switch (req.url) {
@@ -22,7 +22,7 @@ beforeAll(() => new Promise<void>((resolve) => void server.listen(0, '127.0.0.1'
 afterAll(() => server.closeAllConnections())
 
 const get = (path: string, more: {method?: string; headers?: Record<string, string>; signal?: AbortSignal} = {}) =>
-  httpFetch(new URL(path, `http://127.0.0.1:${(server.address() as AddressInfo).port}`), {redirect: 'manual', signal: AbortSignal.timeout(10_000), ...more})
+  fetchOver(async () => connect((server.address() as AddressInfo).port, '127.0.0.1'))(new URL(path, 'http://127.0.0.1'), {redirect: 'manual', signal: AbortSignal.timeout(10_000), ...more})
 
 it('answers with status, headers and body', async () => {
   const answer = await get('/', {method: 'POST', headers: {authorization: 'token t'}})

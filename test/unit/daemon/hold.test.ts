@@ -38,7 +38,7 @@ function session(port: number): {open: OpenSession; done: string[]} {
 test('a second keeper of a session gives up, closes what it holds and says so', async () => {
   const stateDir = await mkdtemp(join(tmpdir(), 'jnode-hold-'))
   const store = openStore(stateDir)
-  const deps = {clock: systemClock, tell: () => {}, keepers: keeperDirectory(stateDir), store} as unknown as Deps
+  const deps = {clock: systemClock, upheaval: () => never, tell: () => {}, keepers: keeperDirectory(stateDir), store} as unknown as Deps
   const stop = new AbortController()
   const options = {cluster: {} as ClusterTarget, stateDir, version: '1', signal: stop.signal}
   const first = await holdSession(session(8888).open, deps, options)

@@ -1,12 +1,14 @@
 import nock from 'nock'
 import {createServer, type Server} from 'node:net'
 import {afterAll, afterEach, beforeAll, describe, expect, it} from 'vitest'
-import {httpFetch} from '../../../src/http.ts'
+import {PassThrough} from 'node:stream'
+import {fetchOver} from '../../../src/http.ts'
 import {jupyterApi, landingPage, proofOf} from '../../../src/jupyter/api.ts'
 
 const TOKEN = 'a1b2c3'
 const HOST = 'http://localhost:8888'
-const api = (baseUrl = `${HOST}/`) => jupyterApi({baseUrl, token: TOKEN, fetch: httpFetch})
+const fetch = fetchOver(async () => new PassThrough()) // nock answers before anything is written to it
+const api = (baseUrl = `${HOST}/`) => jupyterApi({baseUrl, token: TOKEN, fetch})
 const withToken = {reqheaders: {authorization: `token ${TOKEN}`}}
 const withoutToken = {badheaders: ['authorization']}
 
@@ -119,7 +121,7 @@ describe('a peer that does not speak HTTP', () => {
 })
 
 describe('landingPage', () => {
-  const options = {baseUrl: `${HOST}/`, token: TOKEN, fetch: httpFetch}
+  const options = {baseUrl: `${HOST}/`, token: TOKEN, fetch}
 
   it.each([['lab', 'lab'], ['notebook', 'tree'], ['nbclassic', 'tree']])('of %s needs no question', async (app, page) => {
     expect(await landingPage(app, options)).toBe(page)

@@ -6,7 +6,7 @@ import {constants} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, describe, expect, it} from 'vitest'
 import WebSocket from 'ws'
-import {httpFetch} from '../../../src/http.ts'
+import {fetchOver} from '../../../src/http.ts'
 import {jupyterApi, landingPage} from '../../../src/jupyter/api.ts'
 import {readLog} from '../../../src/jupyter/log.ts'
 import type {JobRecord} from '../../../src/jupyter/record.ts'
@@ -194,7 +194,7 @@ describe.skipIf(apps.length === 0)(`real Jupyter${apps.length === 0 ? ' (skipped
       expect(record.endpoint).toMatchObject({kind: 'tcp', host: '127.0.0.1'})
       const port = record.endpoint?.kind === 'tcp' ? record.endpoint.port : 0
       expect(port).toBeGreaterThanOrEqual(20_000)
-      const options = {baseUrl: `http://127.0.0.1:${port}/`, token: TOKEN, fetch: httpFetch}
+      const options = {baseUrl: `http://127.0.0.1:${port}/`, token: TOKEN, fetch: fetchOver(async () => connect(port, '127.0.0.1'))}
       // The proof of this run is not derived from its token, so the client must call the server foreign...
       expect(await jupyterApi(options).identify()).toMatchObject({kind: 'foreign', why: expect.stringContaining('proof')})
       // ...and the calls that need the token still answer.

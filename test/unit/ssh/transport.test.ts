@@ -107,7 +107,7 @@ describe('a link that dies', () => {
     writeFileSync(config, `${readFileSync(config, 'utf8')}  ServerAliveInterval 1\n  ServerAliveCountMax 1\n`)
     const remote = await logIn(cluster)
     cluster.cut('gateway', 'silent')
-    expect(await remote.closed).toMatch(/Keepalive timeout/)
+    expect(await remote.closed).toMatch(/ada@127\.0\.0\.1\S* has not answered for 2 s/)
     expect(await rejectionOf(remote.run(['true']))).toMatchObject({code: 'connection-lost'})
   })
 

@@ -1,0 +1,49 @@
+/** Making a lost connection again: soon at first, once a minute in the end, at once when something has changed. Asks nobody. */
+import {JnodeError, messageOf} from '../errors.ts'
+import type {Deps} from './deps.ts'
+
+/** Fast at first, one try a minute at the end. */
+const RETRY_MS = [300, 1000, 2000, 5000, 10_000, 20_000, 40_000, 60_000]
+
+export interface RelinkOptions {
+  signal: AbortSignal
+  /** Told before each pause; ms since the epoch. */
+  onPause(retryAt: number): void
+}
+
+/**
+ * Calls `attempt` until it works. Rejects when trying on is of no use: the job is over, or a person must log in, which
+ * no repetition makes better while it spends second factors and locks accounts.
+ */
+export async function relink<T>(attempt: (signal: AbortSignal) => Promise<T>, {clock, tell, upheaval}: Pick<Deps, 'clock' | 'tell' | 'upheaval'>, {signal, onPause}: RelinkOptions): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    const [watching, turn] = [new AbortController(), new AbortController()]
+    const both = AbortSignal.any([signal, turn.signal])
+    // Also ends an attempt under way: it goes to where the computer no longer is.
+    const changed = upheaval(AbortSignal.any([signal, watching.signal])).then(
+      (what) => (turn.abort(new JnodeError('connection-lost', what)), true),
+      () => false,
+    )
+    try {
+      const pauseMs = RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]! * (0.8 + 0.4 * Math.random())
+      onPause(clock.now() + pauseMs)
+      await clock.sleep(pauseMs, both)
+      return await attempt(both)
+    } catch (error) {
+      if (signal.aborted || isFinal(error)) throw error
+      tell({kind: 'trace', text: `reconnect ${tries + 1} failed: ${messageOf(error)}`})
+    } finally {
+      watching.abort()
+    }
+    if (await changed) tries = -1
+  }
+}
+
+function isFinal(error: unknown): boolean {
+  return error instanceof JnodeError && (error.code === 'job-ended' || error.code === 'job-failed' || needsPerson(error))
+}
+
+/** Whether somebody has to log in by hand. */
+export function needsPerson(error: unknown): error is JnodeError {
+  return error instanceof JnodeError && (error.code === 'login-failed' || error.code === 'host-key')
+}

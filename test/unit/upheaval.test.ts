@@ -1,0 +1,62 @@
+import {expect, test} from 'vitest'
+import {nextUpheaval, type Surroundings} from '../../src/upheaval.ts'
+
+
+/** A computer whose clock and addresses are ours; `looks` seconds pass for it at each call. */
+function computer() {
+  const state = {now: 1_000_000, addresses: 'wlan0 10.0.0.2'}
+  const looks = new Set<() => void>()
+  const surroundings: Surroundings = {
+    now: () => state.now,
+    addresses: () => state.addresses,
+    every(_, look) {
+      looks.add(look)
+      return () => looks.delete(look)
+    },
+  }
+  const pass = (ms: number) => {
+    state.now += ms
+    for (const look of [...looks]) look()
+  }
+  return {state, surroundings, pass, watched: () => looks.size}
+}
+
+const undecided = Symbol('undecided')
+const so = (promise: Promise<string>) => Promise.race([promise, new Promise((resolve) => setImmediate(resolve, undecided))])
+
+test('nothing happens while time passes as it should, also on a busy computer', async () => {
+  const {surroundings, pass} = computer()
+  const next = nextUpheaval(new AbortController().signal, surroundings)
+  for (const ms of [1000, 1003, 4500, 700]) pass(ms)
+  expect(await so(next)).toBe(undecided)
+})
+
+test.each([
+  ['an hour forward', 3_600_000],
+  ['an hour back', -3_600_000],
+  ['by a short sleep', 20_000],
+])('a clock that jumped %s', async (_, ms) => {
+  const {surroundings, pass, watched} = computer()
+  const next = nextUpheaval(new AbortController().signal, surroundings)
+  pass(1000)
+  pass(ms)
+  expect(await so(next)).toMatch(/asleep/)
+  expect(watched()).toBe(0)
+})
+
+test('an address that came or went', async () => {
+  const {state, surroundings, pass} = computer()
+  const next = nextUpheaval(new AbortController().signal, surroundings)
+  state.addresses = 'eth0 192.168.1.7'
+  pass(1000)
+  expect(await so(next)).toMatch(/network/)
+})
+
+test('ends with its signal, and looks no more', async () => {
+  const {surroundings, watched} = computer()
+  const signal = new AbortController()
+  const next = nextUpheaval(signal.signal, surroundings)
+  signal.abort(new Error('enough'))
+  await expect(next).rejects.toThrow('enough')
+  expect(watched()).toBe(0)
+})
