@@ -67,8 +67,8 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
     const missing = all.filter(({facts, record}) => jobs.kind === 'known' && facts.jobId !== null && !jobOf(facts, jobs) && !record?.end)
     const witnesses = await askAll(head.run, missing.map(({facts}) => engine.exists(facts.jobId!)), {signal})
     const gone = new Set(missing.filter((_, i) => witnesses[i] === 'no').map(({facts}) => facts.name))
-    const explain = async ({facts, record}: Known) => {
-      const status = statusOf(facts, {jobs, record, gone: gone.has(facts.name)})
+    const explain = async ({facts, record, answered}: Known) => {
+      const status = statusOf(facts, {jobs, record, answered, gone: gone.has(facts.name)})
       const reason = name === undefined ? null : await reasonFor(facts, {head, engine, jobs, gone, signal})
       return seen(withJobId(facts, jobs), reason === null ? status : {...status, reason}, deps)
     }
@@ -88,6 +88,8 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
 interface Known {
   facts: SessionFacts
   record: JobRecord | null
+  /** Once the server has answered, the time is saved; `facts` may have it from the job's record, which is sooner. */
+  answered: boolean
 }
 
 interface Reasons {
@@ -109,12 +111,12 @@ async function reasonFor(facts: SessionFacts, {head, engine, jobs, gone, signal}
 
 /** The cluster's sessions, and those this computer remembers that the cluster does not know (any more). */
 function merge(cluster: ClusterTarget, local: SessionFacts[], remote: RemoteListing): Known[] {
-  const there = remote.sessions.map((session) => ({
-    facts: knownFacts(session, cluster, local.find(({name}) => name === session.facts.name)),
-    record: parseRecord(session.record),
-  }))
+  const there = remote.sessions.map((session) => {
+    const mine = local.find(({name}) => name === session.facts.name)
+    return {facts: knownFacts(session, cluster, mine), record: parseRecord(session.record), answered: session.facts.startedAt !== null}
+  })
   const names = new Set(there.map(({facts}) => facts.name))
-  return [...there, ...local.filter((facts) => !names.has(facts.name)).map((facts) => ({facts, record: null}))]
+  return [...there, ...local.filter((facts) => !names.has(facts.name)).map((facts) => ({facts, record: null, answered: facts.startedAt !== null}))]
 }
 
 function withJobId(facts: SessionFacts, jobs: JobList): SessionFacts {

@@ -12,17 +12,24 @@ export interface SessionStatus {
   node: string | null
 }
 
-/**
- * The status of one session. `gone` says whether a second witness has confirmed that a job missing from the list
- * has ended; without it such a job is `unknown`, since one list may be wrong.
- */
-export function statusOf(facts: SharedFacts & {foreign?: unknown}, seen: {jobs: JobList; record: JobRecord | null; gone: boolean}): SessionStatus {
-  const {jobs, record, gone} = seen
+interface Seen {
+  jobs: JobList
+  record: JobRecord | null
+  /** Whether the server has answered a jnode, which can be sooner than the job itself writes that it listens. */
+  answered: boolean
+  /** Whether a second witness has confirmed that a job missing from the list has ended: one list may be wrong. */
+  gone: boolean
+}
+
+/** The status of one session. */
+export function statusOf(facts: SharedFacts & {foreign?: unknown}, seen: Seen): SessionStatus {
+  const {jobs, record, answered, gone} = seen
   const node = record?.node ?? null
   if (jobs.kind === 'unknown') return {state: 'unknown', reason: `Grid Engine gives no answer: ${jobs.why}`, node}
   const job = jobOf(facts, jobs)
-  // `startedAt` is saved once the server has answered, which can be sooner than the job itself writes so.
-  if (job) return {...statusOfJob(job, facts.foreign !== undefined || record?.listening === true || facts.startedAt !== null), node: node ?? job.node}
+  // One that runs again (R) has a new server, whatever the first one has answered.
+  const listening = facts.foreign !== undefined || record?.listening === true || (answered && !job?.letters.includes('R'))
+  if (job) return {...statusOfJob(job, listening), node: node ?? job.node}
   if (record?.end) return {state: record.listening ? 'ended' : 'failed', reason: endMessage(record.end).text, node}
   if (gone) return {state: 'ended', reason: 'the job is gone and left no word: it was deleted, or its node died', node}
   return {state: 'unknown', reason: 'the job is missing from Grid Engine’s list', node}
@@ -46,8 +53,7 @@ function statusOfJob(job: Job, listening: boolean): Pick<SessionStatus, 'state' 
       return {state: 'stopping', reason: null}
     case 'finished':
       return {state: 'ended', reason: null}
-    case 'starting':
-      return {state: 'starting', reason: null}
+    case 'starting': // Grid Engine may call a job in transfer whose server answers already
     case 'running':
     case 'unknown':
       return {state: listening ? 'ready' : 'starting', reason: null}
