@@ -20,6 +20,7 @@ export default class Start extends BaseCommand {
     mem: text('JNODE_MEM', '32G', 'memory for the whole session, whatever the site counts per slot'),
     gpus: text('JNODE_GPUS', 'N', 'GPUs'),
     time: text('JNODE_TIME', '8h', 'wall-clock limit: 8h, 1-12:00:00 or HH:MM:SS'),
+    idle: text('JNODE_IDLE', '2h', 'end the job after so long without activity; never while a cell runs'),
     queue: text('JNODE_QUEUE', 'Q', 'queue'),
     node: text('JNODE_NODE', 'H', 'compute node'),
     pe: text('JNODE_PE', 'NAME', 'parallel environment (default: one that keeps all slots on one host)'),

@@ -23,6 +23,7 @@ export interface GivenFlags {
   mem?: string
   gpus?: string | number
   time?: string
+  idle?: string
   queue?: string
   node?: string
   pe?: string
@@ -52,6 +53,7 @@ export interface FlagValues {
   memoryBytes?: number
   gpus?: number
   runSeconds?: number
+  idleSeconds?: number
   queue?: string
   node?: string
   pe?: string
@@ -91,6 +93,7 @@ export function readFlags(given: GivenFlags, nameOf: (flag: keyof GivenFlags) =>
     memoryBytes: read('mem', parseMemory),
     gpus: read('gpus', (raw, what) => wholeNumber(raw, what, [0, MOST_GPUS])),
     runSeconds: read('time', parseDuration),
+    idleSeconds: read('idle', parseDuration),
     queue: read('queue', word),
     node: read('node', word),
     pe: read('pe', word),

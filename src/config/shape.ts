@@ -42,6 +42,7 @@ const profileShape = table(
     mem: text('32G').optional(),
     gpus: number(1).optional(),
     time: text('8h').optional(),
+    idle: text('2h').optional(),
     queue: text('all.q').optional(),
     node: text('node1').optional(),
     pe: text('smp').optional(),

@@ -41,6 +41,8 @@ export interface StartOptions extends TunnelOptions {
   gpus: number
   /** h_rt; null: the site's limit. */
   runSeconds: number | null
+  /** Without activity for so long the job ends itself; null: never. */
+  idleSeconds: number | null
   queue: string | null
   node: string | null
   pe: string | null
@@ -76,6 +78,7 @@ export function resolveStart(given: StartFlags, {config, env, hasLocalQsub, cwd}
     memoryBytes: values.memoryBytes ?? null,
     gpus: values.gpus ?? 0,
     runSeconds: values.runSeconds ?? null,
+    idleSeconds: values.idleSeconds ?? null,
     queue: values.queue ?? null,
     node: values.node ?? null,
     pe: values.pe ?? cluster.pe,

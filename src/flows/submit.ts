@@ -147,8 +147,8 @@ export async function prepare({name, options, signal}: StartInput, {head}: Clust
     chooseResources(site, options, cluster),
   )
   const id = deps.randomHex(16)
-  const {app, dir: workDir, modules, conda, setup} = options
-  const script = jobScript({name, sessionDir: dir, app, listen: options.route === 'node' ? 'loopback' : 'socket', dir: workDir, modules, conda, setup})
+  const {app, dir: workDir, modules, conda, setup, idleSeconds} = options
+  const script = jobScript({name, sessionDir: dir, app, listen: options.route === 'node' ? 'loopback' : 'socket', dir: workDir, modules, conda, setup, idleSeconds})
   const facts: SessionFacts = {
     version: 1,
     id,

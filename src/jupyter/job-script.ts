@@ -15,6 +15,8 @@ export interface JobSpec extends StartSpec {
   /** The session's directory on the shared home, absolute or `$HOME/...`; holds token and proof (0600, no newline). */
   sessionDir: string
   listen: 'socket' | 'loopback'
+  /** Without activity for so long the server and the job end themselves; null: never. */
+  idleSeconds: number | null
 }
 
 /**
@@ -34,7 +36,7 @@ session=${directory(spec.sessionDir)}
 listen=${spec.listen}
 ${OPENING}
 
-${configShell(names, {listen: spec.listen, pinDirectory: spec.dir !== null})}
+${configShell(names, {...spec, pinDirectory: spec.dir !== null})}
 cat >"$private/start" <<'${mark}' || finish no-space 1 "cannot write to $private"
 ${inner}
 ${mark}
@@ -53,16 +55,27 @@ const OPENING = `record=$session/record
 # Files made in notebooks get the user's own mask; all of ours are private.
 mask=$(umask)
 umask 077
-private= child= stopping= listening= nap=0.05
+private= child= stopping= listening= guard= me= nap=0.05
 newline='
 '
 
+# Grid Engine can start a job anew on another node before it has ended here. From then on the record is the other start's.
+taken() {
+  [ -n "$me" ] || return
+  holder=$me
+  while IFS= read -r line; do
+    case $line in 'start '*) holder=\${line#start } ;; esac
+  done <"$record"
+  [ "$holder" != "$me" ]
+} 2>/dev/null
 # One write for all lines: the home may be NFS. A full one must not end the session.
-note() {
+append() {
   { printf '%s\\n' "$@" >>"$record"; } 2>/dev/null || printf 'jnode could not record: %s\\n' "$@"
 }
+note() { taken || append "$@"; }
 # finish REASON CODE TEXT. Grid Engine takes 99 for "run me again" and 100 for "hold me".
 finish() {
+  [ -z "$guard" ] || kill "$guard" 2>/dev/null
   [ -z "$private" ] || rm -rf "$private"
   note "end $2 $1 \${3%%"$newline"*}"
   [ "$2" -eq 0 ] || printf 'jnode: %s: %s\\n' "$1" "$3"
@@ -74,8 +87,28 @@ stop() {
   stopping=$1
   [ -z "$child" ] || kill -TERM "$child" 2>/dev/null
 }
-# With -notify: USR1 before a suspension (and at s_rt), USR2 before the kill.
-trap 'note "signal USR1"' USR1
+# With -notify: USR1 before a suspension, USR2 before the kill. But USR1 also says that the soft limit of time (s_rt) is
+# reached. A suspension follows within the queue's "notify" seconds, and what is resumed is sent CONT; where neither comes
+# it was the limit, and Jupyter is ended while there is time to do so properly.
+warned() {
+  note 'signal USR1'
+  [ -z "$guard" ] || kill "$guard" 2>/dev/null
+  seconds=$(sed -n 's/^notify=\\([0-9]*\\)$/\\1/p' "\${SGE_JOB_SPOOL_DIR-}/config" 2>/dev/null)
+  (
+    trap '' USR1 USR2
+    trap - TERM INT HUP XCPU
+    trap 'exit 0' CONT
+    seconds=$((\${seconds:-60} + 3))
+    while [ $seconds -gt 0 ]; do
+      sleep 1
+      seconds=$((seconds - 1))
+    done
+    : >"$private/limit"
+    kill -TERM $$
+  ) </dev/null >/dev/null 2>&1 &
+  guard=$!
+}
+trap warned USR1
 for name in USR2 TERM XCPU INT HUP; do trap "stop $name" "$name"; done
 
 # A private place on the node's own disk. The path of a socket may have 104 bytes; odd characters would need escapes.
@@ -92,14 +125,17 @@ if [ -z "$private" ]; then
 fi
 
 IFS= read -r node </proc/sys/kernel/hostname || node=$(hostname)
-set -- '' 'jnode-record 1' "job \${JOB_ID-}" "name \${HOSTNAME-}" "slots \${NSLOTS-}" "tmpdir \${TMPDIR%%"$newline"*}"
+me=$node.$$
+set -- '' 'jnode-record 1' "start $me" "job \${JOB_ID-}" "name \${HOSTNAME-}" "slots \${NSLOTS-}" "tmpdir \${TMPDIR%%"$newline"*}"
 for file in /etc/ssh/ssh_host_*_key.pub; do
   [ -r "$file" ] && read -r type key rest <"$file" && set -- "$@" "hostkey $type $key"
 done
 [ $listen = loopback ] || set -- "$@" "endpoint socket $private/sock"
 # The node last: it is logged in to as soon as this line is read, and by then its keys must be known.
-note "$@" "node $node"
+append "$@" "node $node"
 
+# By which Jupyter finds the session's directory, whose path may hold anything.
+ln -s "$session" "$private/session"
 IFS= read -r token <"$session/token"
 IFS= read -r proof <"$session/proof"
 case $token/$proof in
@@ -189,6 +225,8 @@ read -r rest rest rest rest group rest <"/proc/$$/stat"
 [ "$group" != $$ ] || kill -TERM 0
 reason= text=
 [ ! -e "$private/why" ] || read -r reason text <"$private/why"
+[ "$reason" != idle ] || finish idle 0 "$text"
+[ ! -e "$private/limit" ] || finish time-limit 0 'it reached its soft limit of time (s_rt)'
 [ -z "$stopping" ] || finish deleted 0 "ended by signal $stopping"
 [ -z "$reason" ] || finish "$reason" "$((code > 0 ? code : 1))" "$text"
 [ $code -ne 0 ] || [ -z "$listening" ] || finish finished 0 'Jupyter was shut down'

@@ -8,6 +8,8 @@ import type {Endpoint} from '../ssh/remote.ts'
 export const END_REASONS = {
   finished: 'Jupyter was shut down',
   deleted: 'Grid Engine ended the job: it was deleted, or its time was over',
+  idle: 'there was no activity for as long as --idle allows',
+  'time-limit': 'its time was over',
   'no-jupyter': 'Jupyter is not there',
   'module-failed': 'a module could not be loaded',
   'conda-failed': 'the conda environment could not be activated',
@@ -164,6 +166,8 @@ export function endMessage(end: JobEnd): {text: string; hint?: string} {
 const HINTS: Record<EndReason, string | null> = {
   finished: null,
   deleted: null,
+  idle: 'Start it again; a larger --idle allows for longer pauses.',
+  'time-limit': 'Ask for more with --time.',
   'no-jupyter': 'Say where it is with --module, --conda or --setup, or take another program with --app.',
   'module-failed': 'Look up the name with `module avail` on the cluster; what it needs goes before it in another --module.',
   'conda-failed': 'Look up the name with `conda env list` on the cluster; the module that brings conda goes into --module.',

@@ -4,6 +4,8 @@
  * (the environment does not: `c.ServerApp.token = ''` in a file beats JUPYTER_TOKEN).
  */
 
+import {activityPython} from './activity.ts'
+
 /** The header by which our server is known before it is shown the token. */
 export const PROOF_HEADER = 'X-Jnode-Session'
 
@@ -47,6 +49,8 @@ export interface ServerPlace {
   listen: 'socket' | 'loopback'
   /** Start in the job's working directory whatever the user's settings say. */
   pinDirectory: boolean
+  /** Without activity for so long the server ends itself; null: never. */
+  idleSeconds: number | null
 }
 
 /**
@@ -57,7 +61,7 @@ export interface ServerPlace {
  *
  * Pins are JSON, because Jupyter refuses to start with broken JSON but starts without a broken Python file.
  */
-export function configShell(names: readonly string[], {listen, pinDirectory}: ServerPlace): string {
+export function configShell(names: readonly string[], {listen, pinDirectory, idleSeconds}: ServerPlace): string {
   const socket = listen === 'socket' ? {sock: '$private/sock', sock_mode: '0600'} : {sock: ''}
   const server = {...socket, identity_provider_class: 'jupyter_server.auth.identity.PasswordIdentityProvider'}
   // Jupyter makes "." absolute: the directory that the job has entered.
@@ -76,7 +80,7 @@ ${members(identity)}},
 "PasswordIdentityProvider": {
 ${members(password)}}
 }'
-python='${inQuotes(pythonConfig(JSON.stringify(socket)))}'
+python='${inQuotes(pythonConfig(JSON.stringify(socket)) + activityPython(idleSeconds))}'
 for name in ${names.join(' ')}; do
   printf '%s\\n' "$config" >"$private/config/jupyter_\${name}_config.json" &&
     printf '%s\\n' "$python" >"$private/config/jupyter_\${name}_config.py" || finish no-space 1 "cannot write to $private"

@@ -29,7 +29,7 @@ describe('with nothing said', () => {
     const {cluster, ...rest} = start({})
     expect(cluster.name).toBe('lab')
     expect(rest).toEqual({
-      cores: 1, memoryBytes: null, gpus: 0, runSeconds: null, queue: null, node: null, pe: null, project: null, account: null, sgeArgs: [],
+      cores: 1, memoryBytes: null, gpus: 0, runSeconds: null, idleSeconds: null, queue: null, node: null, pe: null, project: null, account: null, sgeArgs: [],
       app: 'auto', dir: null, modules: [], conda: null, setup: [], port: null, route: 'auto', openBrowser: true, browser: null, waitSeconds: null, detach: false,
     })
   })
@@ -37,12 +37,12 @@ describe('with nothing said', () => {
 
 test('every flag arrives as what it means', () => {
   const {cluster, ...rest} = start({
-    host: 'me@far', jump: ['gw1', 'gw2'], cores: '8', mem: '32G', gpus: '2', time: '8h', queue: 'long.q', node: 'node7', pe: 'smp*', project: 'p', account: 'a', 'sge-arg': ['-l', 'ib=1'],
+    host: 'me@far', jump: ['gw1', 'gw2'], cores: '8', mem: '32G', gpus: '2', time: '8h', idle: '2h', queue: 'long.q', node: 'node7', pe: 'smp*', project: 'p', account: 'a', 'sge-arg': ['-l', 'ib=1'],
     app: 'server', dir: '/data', module: ['python/3.12'], conda: '/opt/my env', setup: ['export A="b c"'], port: '9000', route: 'socket', browser: 'firefox', wait: '10m', detach: true,
   })
   expect(cluster.hops.map(({host}) => host)).toEqual(['gw1', 'gw2', 'far'])
   expect(rest).toEqual({
-    cores: 8, memoryBytes: 32 * 2 ** 30, gpus: 2, runSeconds: 28_800, queue: 'long.q', node: 'node7', pe: 'smp*', project: 'p', account: 'a', sgeArgs: ['-l', 'ib=1'],
+    cores: 8, memoryBytes: 32 * 2 ** 30, gpus: 2, runSeconds: 28_800, idleSeconds: 7200, queue: 'long.q', node: 'node7', pe: 'smp*', project: 'p', account: 'a', sgeArgs: ['-l', 'ib=1'],
     app: 'server', dir: '/data', modules: ['python/3.12'], conda: '/opt/my env', setup: ['export A="b c"'], port: 9000, route: 'socket', openBrowser: true, browser: 'firefox', waitSeconds: 600, detach: true,
   })
 })

@@ -9,7 +9,7 @@ import {parseRecord, type JobRecord} from '../../../src/jupyter/record.ts'
 export const TOKEN = 'aabbccddeeff00112233445566778899aabbccddeeff0011'
 export const PROOF = '99887766554433221100ffeeddccbbaa'
 
-const TOOLS = ['sh', 'bash', 'cat', 'date', 'env', 'grep', 'head', 'hostname', 'id', 'mkdir', 'rm', 'sed', 'sleep', 'true', 'touch']
+const TOOLS = ['sh', 'bash', 'cat', 'date', 'env', 'grep', 'head', 'hostname', 'id', 'ln', 'mkdir', 'rm', 'sed', 'sleep', 'true', 'touch']
 
 /** Jupyter refuses root, so as root its jobs run as nobody. */
 const NOBODY = 65_534
@@ -72,7 +72,7 @@ export function runJob({spec = {}, shell = ['sh'], env = {}, programs, files = {
   const path = programs ? join(home, 'bin') : (process.env['PATH'] ?? '')
   put('.profile', `PATH=${quote(path)}\n`, 0o644)
   for (const [name, text] of Object.entries(files)) put(name, text, 0o644)
-  const script = edit(jobScript({name: 'lab', sessionDir: session, app: 'auto', listen: 'socket', dir: null, modules: [], conda: null, setup: [], ...spec}))
+  const script = edit(jobScript({name: 'lab', sessionDir: session, app: 'auto', listen: 'socket', dir: null, modules: [], conda: null, setup: [], idleSeconds: null, ...spec}))
   put('.jnode/sessions/lab/token', TOKEN, 0o600)
   put('.jnode/sessions/lab/proof', PROOF, 0o600)
   put('.jnode/sessions/lab/job.sh', script, 0o600)

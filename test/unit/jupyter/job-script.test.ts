@@ -1,5 +1,5 @@
 /** The job script as child processes: real shells, with programs that stand in for Jupyter, modules and conda. */
-import {existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync} from 'node:fs'
+import {appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync} from 'node:fs'
 import {join} from 'node:path'
 import {afterEach, describe, expect, it} from 'vitest'
 import {jobScript, type JobSpec} from '../../../src/jupyter/job-script.ts'
@@ -83,6 +83,25 @@ describe.each(shells)('under %s', (...shell) => {
     run.signal('SIGTERM')
     expect(await ending()).toMatchObject({reason: 'deleted'})
     expect(run.log()).toContain('told to end')
+  })
+
+  it('ends the server at the soft limit of time, which no suspension follows', async () => {
+    const home = makeHome()
+    start({shell, home, files: {'spool/config': 'notify=0\n'}, env: {SGE_JOB_SPOOL_DIR: `${home}/spool`}})
+    await run.until((record) => record.listening)
+    run.signal('SIGUSR1')
+    expect(await ending()).toMatchObject({code: 0, reason: 'time-limit', text: expect.stringContaining('s_rt') as string})
+    expect(run.log()).toContain('told to end')
+    expect(readdirSync(run.tmp)).toEqual([])
+  })
+
+  it('writes nothing into the record of a later start, which Grid Engine may begin elsewhere before this one has ended', async () => {
+    start({shell})
+    await run.until((record) => record.listening)
+    appendFileSync(`${run.session}/record`, '\njnode-record 1\nstart node2.77\njob 4711\nnode node2\n')
+    run.signal('SIGUSR2')
+    await run.ended
+    expect(run.record()).toMatchObject({node: 'node2', signals: [], end: null})
   })
 
   it('kills a server that does not listen to reason', async () => {
@@ -296,7 +315,7 @@ describe('conda', () => {
 })
 
 describe('the text', () => {
-  const spec: JobSpec = {name: 'lab', sessionDir: '/home/ann/.jnode/sessions/lab', app: 'lab', listen: 'socket', dir: null, modules: [], conda: null, setup: []}
+  const spec: JobSpec = {name: 'lab', sessionDir: '/home/ann/.jnode/sessions/lab', app: 'lab', listen: 'socket', dir: null, modules: [], conda: null, setup: [], idleSeconds: null}
 
   it('holds no line that qsub would take for an option, whatever the user says', () => {
     const evil = 'x\n#$ -q evil\r\n#$ -o /dev/null'
@@ -311,7 +330,7 @@ describe('the text', () => {
   })
 
   it('is as it was reviewed', async () => {
-    const text = jobScript({...spec, app: 'auto', dir: '~/my work', modules: ['anaconda/2024'], conda: 'science', setup: ['export A=1', '. venv/bin/activate']})
+    const text = jobScript({...spec, app: 'auto', dir: '~/my work', modules: ['anaconda/2024'], conda: 'science', setup: ['export A=1', '. venv/bin/activate'], idleSeconds: 7200})
     await expect(text).toMatchFileSnapshot('../../fixtures/job-scripts/full.sh')
   })
 

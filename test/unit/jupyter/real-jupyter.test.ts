@@ -7,6 +7,7 @@ import {join} from 'node:path'
 import {afterEach, describe, expect, it} from 'vitest'
 import WebSocket from 'ws'
 import {fetchOver} from '../../../src/http.ts'
+import {parseActivity} from '../../../src/jupyter/activity.ts'
 import {jupyterApi, landingPage} from '../../../src/jupyter/api.ts'
 import {readLog} from '../../../src/jupyter/log.ts'
 import type {JobRecord} from '../../../src/jupyter/record.ts'
@@ -158,6 +159,25 @@ describe.skipIf(apps.length === 0)(`real Jupyter${apps.length === 0 ? ' (skipped
       expect(run.processes()).toEqual([])
       expect(readLog(run.log())).toMatchObject({state: 'stopped', reason: 'signal'})
     })
+
+    it('ends itself when nobody uses it, whoever looks on, but not while a cell runs', async () => {
+      const record = await ready({spec: {app, idleSeconds: 1}})
+      const kernel = JSON.parse((await ask(record, '/api/kernels', {method: 'POST', headers: AUTHORIZED, body: '{}'})).body) as {id: string}
+      // As an open tab does.
+      const looking = setInterval(() => void ask(record, '/api/contents', {headers: AUTHORIZED}).catch(() => {}), 300)
+      let said = ''
+      for await (const {type, content} of execute(record, kernel.id, "import time; time.sleep(3); print('done')")) {
+        if (type === 'stream') said += String(content['text'])
+        if (said.includes('done')) break
+      }
+      expect(said).toContain('done')
+      const last = readFileSync(join(run.session, 'activity'), 'utf8')
+      expect(parseActivity(last)).toMatchObject({busy: true})
+      expect(await run.ended).toBe(0)
+      clearInterval(looking)
+      expect(run.record()?.end).toEqual({code: 0, reason: 'idle', text: 'no activity for 1 s'})
+      expect(readdirSync(run.tmp)).toEqual([])
+    }, 60_000)
 
     it('lets a running cell be interrupted, and shows its output', async () => {
       const record = await ready({spec: {app}})
