@@ -14,6 +14,8 @@ import {describe} from './local.ts'
 import {fitPackets, sendAtOnce} from './packets.ts'
 import type {Endpoint, OpenStream, Remote} from './remote.ts'
 import {followOver, runOver, SHELL_COMMAND, type OpenShell, type ShellProcess} from './remote-command.ts'
+import {takeTurns} from './shells.ts'
+import {systemClock} from '../time.ts'
 
 const {BaseAgent, createAgent, utils} = ssh2
 
@@ -70,7 +72,7 @@ export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: A
   try {
     for (const hop of hops) {
       const before = chain.at(-1)
-      chain.push(before ? await before.next(hop, door, signal) : await logInTo(hop, {door, depth: 0, sock: await dial(hop, signal), signal}))
+      chain.push(before ? await before.next(hop, door, signal) : await logInTo(hop, {door, depth: 0, dial: () => dial(hop, signal), signal}))
     }
   } catch (error) {
     await close()
@@ -86,11 +88,33 @@ interface Login {
   door: DoorKeeper
   /** How many SSH connections this one runs inside of. */
   depth: number
-  sock: Duplex
+  /** Makes the byte pipe to the hop. */
+  dial(): Promise<Duplex>
   signal: AbortSignal | undefined
 }
 
-async function logInTo(hop: Hop, {door, depth, sock, signal}: Login): Promise<SshRemote> {
+/** A server that takes no more logins at once (sshd's MaxStartups) closes the connection without a word: it is asked again. */
+const BUSY_PAUSES_MS = [500, 1500, 3000]
+
+async function logInTo(hop: Hop, login: Login): Promise<SshRemote> {
+  for (const pauseMs of BUSY_PAUSES_MS) {
+    try {
+      return await logInOnce(hop, login)
+    } catch (error) {
+      if (!closedWithoutAWord(error)) throw error
+      // Jitter: the others who were turned away come again as well.
+      await systemClock.sleep(pauseMs * (0.5 + Math.random()), login.signal)
+    }
+  }
+  return logInOnce(hop, login)
+}
+
+function closedWithoutAWord(error: unknown): boolean {
+  return error instanceof JnodeError && error.cause instanceof Error && error.cause.message === 'Connection lost before handshake'
+}
+
+async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<SshRemote> {
+  const sock = await dial()
   const client = new ssh2.Client()
   // Each channel that is being opened listens for the end of the connection, and a browser opens many at once.
   client.setMaxListeners(0)
@@ -165,6 +189,12 @@ function keepalive({serverAliveIntervalMs, serverAliveCountMax}: Hop): {keepaliv
 }
 
 function handshakeFailed(hop: Hop, cause: Error): JnodeError {
+  if (cause.message === 'Connection lost before handshake') {
+    return new JnodeError('unreachable', `${hop.alias} closed the connection before it had said anything`, {
+      cause,
+      hint: 'It may take no more logins at once, or none from your address. Try again in a minute; if it stays so, ask its admins.',
+    })
+  }
   return new JnodeError('unreachable', `The SSH handshake with ${hop.alias} failed: ${cause.message}`, {
     cause,
     hint: 'Try an ordinary `ssh` to it; if that works, report this.',
@@ -216,10 +246,10 @@ function remoteOver(client: Client, {hop, depth}: {hop: Hop; depth: number}): Ss
   const openShell: OpenShell = (signal) => {
     hasRunCommand = true
     return openChannel(client, label, signal, (done) => client.exec(SHELL_COMMAND, done)).then(shellProcess, (error: unknown) => {
-      // As with MaxSessions reached: the connection stands, and another try may work.
-      throw error instanceof JnodeError && error.code === 'no-route' ? new JnodeError('connection-lost', error.message, {hint: 'The host allows no more commands at once; try again.', cause: error}) : error
+      throw isRefusal(error) ? new JnodeError('connection-lost', `${label} runs no command: ${(error.cause as Error).message}`, {hint: 'Ask the cluster’s support whether SSH may run commands there.', cause: error}) : error
     })
   }
+  const shells = takeTurns(openShell, (error) => isRefusal((error as Error).cause))
   const beforeForwarding = () => {
     if (!hasRunCommand) sendAtOnce(client)
     hasRunCommand = true
@@ -233,17 +263,20 @@ function remoteOver(client: Client, {hop, depth}: {hop: Hop; depth: number}): Ss
   return {
     hop,
     label,
-    run: runOver(openShell, label),
-    follow: followOver(openShell, label),
+    run: runOver(shells.run, label),
+    follow: followOver(shells.follow, label),
     open,
     closed,
     async next(nextHop, door, signal) {
       beforeForwarding()
-      const sock = await openChannel(client, label, signal, (done) => client.forwardOut('127.0.0.1', 0, nextHop.host, nextHop.port, done)).catch((error: unknown) => {
-        throw error instanceof JnodeError && error.code !== 'no-route' ? error : unreachable(nextHop, (error as Error).cause ?? error, hop.alias)
-      })
-      fitPackets(sock, depth)
-      return logInTo(nextHop, {door, depth: depth + 1, sock, signal})
+      const dialNext = async () => {
+        const sock = await openChannel(client, label, signal, (done) => client.forwardOut('127.0.0.1', 0, nextHop.host, nextHop.port, done)).catch((error: unknown) => {
+          throw isRefusal(error) ? unreachable(nextHop, error.cause ?? error, hop.alias) : error
+        })
+        fitPackets(sock, depth)
+        return sock
+      }
+      return logInTo(nextHop, {door, depth: depth + 1, dial: dialNext, signal})
     },
     async close() {
       client.end()
@@ -253,6 +286,11 @@ function remoteOver(client: Client, {hop, depth}: {hop: Hop; depth: number}): Ss
       clearTimeout(timer)
     },
   }
+}
+
+/** The connection stands, but the host did not open what it was asked for. */
+function isRefusal(error: unknown): error is JnodeError {
+  return error instanceof JnodeError && error.code === 'no-route'
 }
 
 function dialThrough(client: Client, endpoint: Endpoint, done: (error: Error | undefined, channel: ClientChannel) => void): void {
