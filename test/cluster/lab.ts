@@ -12,7 +12,7 @@ import {alone} from './lock.ts'
 import {ensurePackages, obstacle} from './packages.ts'
 import {labPaths, netns} from './paths.ts'
 import {type Result, run, tryRun} from './run.ts'
-import {accepted, hostKey, knownHosts, writeSiteKnownHosts, writeSshDirectory} from './sshd.ts'
+import {accepted, type ExtraSshd, hostKey, knownHosts, startSshd, writeSiteKnownHosts, writeSshDirectory} from './sshd.ts'
 import {HOST_NAMES, type HostName, HOSTS, type NetworkName, NODES} from './topology.ts'
 import {makeHomes, writeEtc} from './users.ts'
 
@@ -133,7 +133,9 @@ function handle(facts: LabFacts) {
     /** Starts a program on a host; `kill` of the child signals the program itself. */
     spawn: (host: HostName, user: string, command: readonly string[] | string, options?: SpawnOptions): ChildProcess =>
       spawnIn({lab: name, host, user}, command, options),
-    accepted: (host: HostName, since?: number) => accepted(name, host, since),
+    accepted: (host: HostName, since?: number, port?: number) => accepted(name, host, since, port),
+    /** One more SSH server beside a host's own; the function returned ends it. */
+    sshd: (host: HostName, settings: ExtraSshd) => startSshd(name, host, settings),
     hostKey: (host: HostName) => hostKey(name, host),
     jobs: (user?: string) => jobs(name, user),
     processes: (host: HostName, user: string) => processes(name, host, user),

@@ -7,7 +7,8 @@ const PACKAGES = [
   'gridengine-master', 'gridengine-exec', 'gridengine-client',
   'openssh-server', 'openssh-client', 'iproute2', 'util-linux', 'procps',
   'jupyter-server', 'jupyter-notebook', 'python3-ipykernel', 'jupyter-client', 'jupyter-console',
-  'chromium', 'tcsh', 'fish', 'zsh',
+  'chromium', 'csh', 'tcsh', 'fish', 'zsh',
+  'libpam-google-authenticator',
 ]
 
 const POLICY = '/usr/sbin/policy-rc.d'

@@ -1,8 +1,9 @@
 /** SSH servers of the lab: each with a host key of its own, its log, and what can be read from it. */
 import {appendFile, mkdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {execIn} from './guest.ts'
 import {labPaths} from './paths.ts'
-import {run} from './run.ts'
+import {run, until} from './run.ts'
 import {fqdn, type HostName, HOSTS, SSH_SERVERS} from './topology.ts'
 
 const SSHD_CONFIG = `HostKey /etc/ssh/ssh_host_ed25519_key
@@ -51,9 +52,44 @@ export async function writeSiteKnownHosts(lab: string): Promise<void> {
   await appendFile(join(labPaths(lab).host('head'), 'ssh', 'ssh_known_hosts'), lines)
 }
 
-/** How often this host's sshd has accepted a login, less a number read before. */
-export async function accepted(lab: string, host: HostName, since = 0): Promise<number> {
-  const log = await readFile(join(labPaths(lab).host(host), 'log', 'sshd.log'), 'utf8')
+/** How often this host's sshd (or the further one on `port`) has accepted a login, less a number read before. */
+export async function accepted(lab: string, host: HostName, since = 0, port = 22): Promise<number> {
+  const log = await readFile(join(labPaths(lab).host(host), 'log', logOf(port)), 'utf8')
   // "Accepted publickey for alice ..."; the verbose log also has "Accepted key ... found at ..." before it.
   return log.split('\n').filter((line) => /^Accepted \S+ for /.test(line)).length - since
+}
+
+/** One that takes the place of the host's own writes into the same log. */
+function logOf(port: number): string {
+  return port === 22 ? 'sshd.log' : `sshd-${port}.log`
+}
+
+export interface ExtraSshd {
+  port: number
+  /** Lines of sshd_config in the place of the lab's usual ones. */
+  settings: string
+  /** A PAM stack; sshd uses it where `settings` says `UsePAM yes`. */
+  pam?: string
+  /** Shell text run as root before it starts, in a mount namespace of its own: what it binds, only this server's users see. */
+  before?: string
+}
+
+/** Starts one more SSH server on a host, with the same host key; the function returned ends it. */
+export async function startSshd(lab: string, host: HostName, {port, settings, pam, before = ''}: ExtraSshd): Promise<() => Promise<void>> {
+  const directory = join(labPaths(lab).host(host), 'run', `sshd-${port}`)
+  const inside = `/run/sshd-${port}`
+  // Of most keywords the first line counts, but of some the last one.
+  const rest = SSHD_CONFIG.split('\n').filter((line) => !settings.includes(line.split(' ')[0]!))
+  await mkdir(join(directory, 'pam.d'), {recursive: true})
+  await writeFile(join(directory, 'pam.d', 'sshd'), pam ?? '')
+  await writeFile(join(directory, 'sshd_config'), `Port ${port}\nPidFile ${inside}/pid\n${settings}\n${rest.join('\n')}`)
+  const start = `set -e\nmount --bind ${inside}/pam.d /etc/pam.d\n${before}\nexec /usr/sbin/sshd -f ${inside}/sshd_config -E /var/log/${logOf(port)}`
+  const asRoot = (command: readonly string[] | string) => execIn({lab, host, user: 'root'}, command, {cwd: '/'})
+  const {exitCode, stderr} = await asRoot(['unshare', '--mount', 'sh', '-c', start])
+  if (exitCode !== 0) throw new Error(`sshd on port ${port} of ${host} did not start: ${stderr}`)
+  await until(`sshd on port ${port} of ${host}`, async () => (await asRoot(['ss', '-Hltn', `sport = :${port}`])).stdout !== '')
+  return async () => {
+    await asRoot(`pid=$(cat ${inside}/pid) && pkill -KILL -P $pid; kill -KILL $pid; rm -rf ${inside}`)
+    await until(`end of sshd on port ${port}`, async () => (await asRoot(['ss', '-Hltn', `sport = :${port}`])).stdout === '')
+  }
 }

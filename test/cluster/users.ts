@@ -18,7 +18,12 @@ export const USERS: readonly User[] = [
   {name: 'bob', uid: 4002, shell: '/bin/bash'},
   {name: 'carol', uid: 4003, shell: '/usr/bin/tcsh'},
   {name: 'dave', uid: 4004, shell: '/usr/bin/fish'},
+  {name: 'erin', uid: 4005, shell: '/usr/bin/zsh'},
+  {name: 'frank', uid: 4006, shell: '/bin/bsd-csh'},
 ]
+
+/** Everybody's password; no sshd of the lab asks for it unless a test's own settings say so. */
+export const PASSWORD = 'correct horse'
 
 const ROOT: User & {home: string} = {name: 'root', uid: 0, shell: '/bin/bash', home: '/root'}
 
@@ -34,11 +39,11 @@ export function account(name: string): User & {home: string} {
 export async function writeEtc(lab: string): Promise<void> {
   const {etc} = labPaths(lab)
   await mkdir(etc)
+  const hash = await run(['perl', '-e', 'print crypt($ARGV[0], q($6$jnode$))', PASSWORD])
   const lines = {
     passwd: USERS.map(({name, uid, shell}) => `${name}:x:${uid}:${uid}:${name}:/home/${name}:${shell}`),
     group: USERS.map(({name, uid}) => `${name}:x:${uid}:`),
-    // No password opens these accounts, but they are not locked: sshd refuses a locked one even with a key.
-    shadow: USERS.map(({name}) => `${name}:*:19000:0:99999:7:::`),
+    shadow: USERS.map(({name}) => `${name}:${hash}:19000:0:99999:7:::`),
   }
   const people = await machineUsers()
   for (const [file, ours] of Object.entries(lines)) {
