@@ -82,3 +82,12 @@ export function spokenDuration(ms: number): string {
   if (hours < 48) return rest ? `${hours} h ${rest} min` : `${hours} h`
   return hours % 24 ? `${Math.floor(hours / 24)} days ${hours % 24} h` : `${hours / 24} days`
 }
+
+/** `45s`, `12m`, `2h5m`, `3d4h`: for columns, in the form that flags take. */
+export function shortDuration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 60) return `${seconds}s`
+  const [days, hours, minutes] = [Math.floor(seconds / 86_400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60]
+  const parts: [number, string][] = days > 0 ? [[days, 'd'], [hours, 'h']] : [[hours, 'h'], [minutes, 'm']]
+  return parts.map(([n, unit]) => (n === 0 ? '' : `${n}${unit}`)).join('')
+}

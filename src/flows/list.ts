@@ -2,6 +2,7 @@
 import {ask, askAll} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError, messageOf} from '../errors.ts'
+import {parseActivity, type Activity} from '../jupyter/activity.ts'
 import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions, type RemoteListing} from '../session/remote-store.ts'
@@ -67,10 +68,10 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
     const missing = all.filter(({facts, record}) => jobs.kind === 'known' && facts.jobId !== null && !jobOf(facts, jobs) && !record?.end)
     const witnesses = await askAll(head.run, missing.map(({facts}) => engine.exists(facts.jobId!)), {signal})
     const gone = new Set(missing.filter((_, i) => witnesses[i] === 'no').map(({facts}) => facts.name))
-    const explain = async ({facts, record, answered}: Known) => {
+    const explain = async ({facts, record, activity, answered}: Known) => {
       const status = statusOf(facts, {jobs, record, answered, gone: gone.has(facts.name)})
       const reason = name === undefined ? null : await reasonFor(facts, {head, engine, jobs, gone, signal})
-      return seen(withJobId(facts, jobs), reason === null ? status : {...status, reason}, deps)
+      return seen(withJobId(facts, jobs), reason === null ? status : {...status, reason}, deps, activity)
     }
     const sessions = await Promise.all(all.map(explain))
     // Of a job that jnode did not start nothing is left to clean up or to read.
@@ -88,6 +89,7 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
 interface Known {
   facts: SessionFacts
   record: JobRecord | null
+  activity: Activity | null
   /** Once the server has answered, the time is saved; `facts` may have it from the job's record, which is sooner. */
   answered: boolean
 }
@@ -113,19 +115,19 @@ async function reasonFor(facts: SessionFacts, {head, engine, jobs, gone, signal}
 function merge(cluster: ClusterTarget, local: SessionFacts[], remote: RemoteListing): Known[] {
   const there = remote.sessions.map((session) => {
     const mine = local.find(({name}) => name === session.facts.name)
-    return {facts: knownFacts(session, cluster, mine), record: parseRecord(session.record), answered: session.facts.startedAt !== null}
+    return {facts: knownFacts(session, cluster, mine), record: parseRecord(session.record), activity: parseActivity(session.activity), answered: session.facts.startedAt !== null}
   })
   const names = new Set(there.map(({facts}) => facts.name))
-  return [...there, ...local.filter((facts) => !names.has(facts.name)).map((facts) => ({facts, record: null, answered: facts.startedAt !== null}))]
+  return [...there, ...local.filter((facts) => !names.has(facts.name)).map((facts) => ({facts, record: null, activity: null, answered: facts.startedAt !== null}))]
 }
 
 function withJobId(facts: SessionFacts, jobs: JobList): SessionFacts {
   return facts.jobId === null ? {...facts, jobId: jobOf(facts, jobs)?.id ?? null} : facts
 }
 
-async function seen(facts: SessionFacts, status: ReturnType<typeof statusOf>, deps: Deps): Promise<SessionView> {
+async function seen(facts: SessionFacts, status: ReturnType<typeof statusOf>, deps: Deps, activity: Activity | null = null): Promise<SessionView> {
   const keeper = await deps.keepers.find(facts.cluster, facts.name)
-  return viewOf(facts, status, keeper?.status ?? null)
+  return viewOf(facts, status, keeper?.status ?? null, activity)
 }
 
 /** One session in full. Throws `no-session`. */

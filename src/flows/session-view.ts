@@ -1,5 +1,6 @@
 /** A session as `--json` shows it and views print it: the record of the interface. Unknown values are null. */
 import {JnodeError} from '../errors.ts'
+import type {Activity} from '../jupyter/activity.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import type {Deps} from './deps.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
@@ -24,10 +25,14 @@ export interface SessionView {
   app: string | null
   log: string | null
   keeperPid: number | null
+  /** ISO 8601, the node's clock, a minute late at most: when a cell ran, something was typed into a terminal or a file was saved. */
+  lastActivityAt: string | null
+  /** A cell runs, or a program in a terminal. */
+  busy: boolean | null
 }
 
 /** `url` holds the token: it goes to stdout when asked for, and nowhere else. */
-export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: KeeperStatus | null): SessionView {
+export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: KeeperStatus | null, activity: Activity | null = null): SessionView {
   const {startedAt, runSeconds} = facts
   const endsAt = startedAt !== null && runSeconds !== null ? new Date(Date.parse(startedAt) + runSeconds * 1000).toISOString() : null
   const localPort = keeper?.localPort ?? facts.localPort
@@ -50,6 +55,8 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
     app: facts.app,
     log: facts.foreign ? null : `${facts.remoteDir}/log`,
     keeperPid: keeper?.pid ?? null,
+    lastActivityAt: activity && new Date(activity.at).toISOString(),
+    busy: activity && activity.busy,
   }
 }
 

@@ -7,8 +7,8 @@
  */
 import {spokenDuration} from '../time.ts'
 
-/** The file in the session's directory: `SECONDS busy|idle`, the time of the last activity by the node's clock. */
-export const ACTIVITY_FILE = 'activity'
+/** The file in the session's directory, written at most once a minute: `SECONDS busy|idle`, the time of the last activity by the node's clock. */
+const ACTIVITY_FILE = 'activity'
 
 export interface Activity {
   /** Milliseconds since 1970 by the node's clock: to show, never to compare. */
@@ -38,7 +38,7 @@ export function activityPython(idleSeconds: number | null): string {
 import os, time
 
 IDLE_LIMIT = ${limit}
-TICK = 60.0 if IDLE_LIMIT is None else min(60.0, max(1.0, IDLE_LIMIT / 10))
+TICK = 15.0 if IDLE_LIMIT is None else min(15.0, max(1.0, IDLE_LIMIT / 10.0))
 WHY = "$private/why"
 ACTIVITY = "$private/session/${ACTIVITY_FILE}"
 

@@ -18,6 +18,8 @@ export interface RemoteSession {
   token: string
   /** The job's record as text; empty before the job runs. */
   record: string
+  /** What the server says of its use, as text; empty before it runs. */
+  activity: string
 }
 
 export interface RemoteListing {
@@ -120,7 +122,7 @@ export function readRemoteSessions(name?: string): Ask<RemoteListing> {
     script: `cd "$HOME/.jnode/sessions" 2>/dev/null || exit 0
 for dir in ${pattern}; do
   [ -d "$dir" ] || continue
-  for file in session.json token record; do
+  for file in session.json token record activity; do
     printf '\\n%s %s %s\\n' ${mark} "$file" "$dir"; cat "$dir/$file" 2>/dev/null
   done
 done
@@ -142,7 +144,7 @@ function sortOut({stdout}: RunResult, mark: string): RemoteListing {
   for (const [name, files] of found) {
     const facts = readFacts(files['session.json'] ?? '')
     if (typeof facts === 'string') listing.broken.push({name, why: facts})
-    else listing.sessions.push({facts, token: (files['token'] ?? '').trim(), record: files['record'] ?? ''})
+    else listing.sessions.push({facts, token: (files['token'] ?? '').trim(), record: files['record'] ?? '', activity: files['activity'] ?? ''})
   }
   return listing
 }

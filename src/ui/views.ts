@@ -1,35 +1,60 @@
 /** Results as a person reads them, on stdout. */
 import Table from 'cli-table3'
 import type {SessionView} from '../flows/session-view.ts'
-import {spokenDuration} from '../time.ts'
+import {shortDuration, spokenDuration} from '../time.ts'
 
-/** One line per session. */
+/** One line per session that fits into 80 columns, and its URL on a line of its own. The cluster is named where there is more than one. */
 export function listText(sessions: readonly SessionView[], now: number): string {
   if (sessions.length === 0) return 'No sessions. `jnode start` starts one.'
+  const several = new Set(sessions.map(({cluster}) => cluster)).size > 1
   const table = new Table({
-    head: ['NAME', 'CLUSTER', 'JOB', 'STATE', 'NODE', 'SLOTS', 'TIME LEFT', 'TUNNEL', 'URL'],
+    head: ['NAME', ...(several ? ['CLUSTER'] : []), 'JOB', 'STATE', 'NODE', 'SLOTS', 'AGE', 'LEFT', 'IDLE', 'COST', 'TUNNEL'],
     chars: {top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  '},
     style: {head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true},
   })
-  for (const session of sessions) {
-    table.push([
-      session.name,
-      session.cluster,
-      session.jobId ?? '-',
-      session.state,
-      session.node ?? '-',
-      String(session.slots ?? '-'),
-      timeLeft(session, now) ?? '-',
-      session.tunnel,
-      session.url ?? '-',
-    ])
-  }
-  return table.toString().replaceAll(/ +$/gm, '')
+  for (const session of sessions) table.push([session.name, ...(several ? [session.cluster] : []), ...cells(session, now)])
+  const [head, ...rows] = table.toString().replaceAll(/ +$/gm, '').split('\n')
+  return [head, ...rows.flatMap((row, i) => [row, ...(sessions[i]?.url ? [`  ${sessions[i].url}`] : [])])].join('\n')
+}
+
+function cells(session: SessionView, now: number): string[] {
+  const {jobId, state, node, slots, tunnel} = session
+  const over = state === 'ended' || state === 'failed'
+  const hours = over ? null : slotHours(session, now)
+  return [
+    jobId ?? '-',
+    state,
+    node?.split('.')[0] ?? '-',
+    String(slots ?? '-'),
+    over ? '-' : (age(session, now) ?? '-'),
+    over || session.endsAt === null ? '-' : shortDuration(Date.parse(session.endsAt) - now),
+    over ? '-' : idle(session, now),
+    hours === null ? '-' : `${hours.toFixed(hours < 100 ? 1 : 0)}h`,
+    tunnel,
+  ]
+}
+
+/** Since it runs; while it waits, since it was submitted. */
+function age({startedAt, submittedAt}: SessionView, now: number): string | null {
+  const since = startedAt ?? submittedAt
+  return since === null ? null : shortDuration(now - Date.parse(since))
+}
+
+/** What a session has taken of the cluster: slots times hours. Null before it runs. */
+function slotHours({startedAt, slots}: SessionView, now: number): number | null {
+  return startedAt === null || slots === null ? null : (slots * Math.max(0, now - Date.parse(startedAt))) / 3_600_000
+}
+
+/** For how long nothing has gone on. */
+function idle({busy, lastActivityAt}: SessionView, now: number): string {
+  if (busy) return 'busy'
+  return lastActivityAt === null ? '-' : shortDuration(now - Date.parse(lastActivityAt))
 }
 
 /** One session in full. */
 export function statusText(session: SessionView, now: number): string {
   const left = timeLeft(session, now)
+  const hours = ['ended', 'failed'].includes(session.state) ? null : slotHours(session, now)
   const rows: [string, string | null][] = [
     ['session', session.name],
     ['cluster', `${session.cluster} (${session.host})`],
@@ -44,6 +69,8 @@ export function statusText(session: SessionView, now: number): string {
     ['submitted', session.submittedAt],
     ['started', session.startedAt],
     ['ends', session.endsAt === null ? null : `${session.endsAt}${left ? ` (${left} left)` : ''}`],
+    ['active', session.busy ? 'now: a cell or a program runs' : session.lastActivityAt],
+    ['cost', hours === null ? null : `${hours.toFixed(1)} slot hours`],
     ['log', session.log],
     ['keeper', session.keeperPid === null ? null : `process ${session.keeperPid}`],
   ]

@@ -1,5 +1,6 @@
 /** Sessions that end by themselves. */
 import {afterEach, expect, test} from 'vitest'
+import type {SessionView} from '../../src/flows/session-view.ts'
 import {jnodeIn, nothingLeft, sweep} from './jnode.ts'
 import {openKernel} from './kernel.ts'
 import {until} from './run.ts'
@@ -17,6 +18,8 @@ test('--idle ends the job with the laptop off, although a tab is open, and not b
   const kernel = await openKernel(lab, session.url!)
   expect(await kernel.run('import time\ntime.sleep(12)\nprint("done")')).toBe('done\n')
   expect(await lab.jobs('alice')).toMatchObject([{id: session.jobId}])
+  const listed = await jnode.ok<{sessions: SessionView[]}>('list')
+  expect(listed.sessions).toMatchObject([{name: 'tired', lastActivityAt: expect.stringMatching(/^20\d\d-/) as string, busy: expect.any(Boolean) as boolean}])
   // Nobody of this computer is there any more; the tab still tries to connect.
   await jnode.ok('disconnect')
   await until('the job has ended', async () => (await lab.jobs()).length === 0, 60_000)

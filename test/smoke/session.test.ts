@@ -28,7 +28,7 @@ async function freePort(): Promise<string> {
   return String(port)
 }
 
-const KEYS = ['name', 'cluster', 'host', 'jobId', 'state', 'reason', 'node', 'slots', 'route', 'localPort', 'url', 'tunnel', 'submittedAt', 'startedAt', 'endsAt', 'app', 'log', 'keeperPid']
+const KEYS = ['name', 'cluster', 'host', 'jobId', 'state', 'reason', 'node', 'slots', 'route', 'localPort', 'url', 'tunnel', 'submittedAt', 'startedAt', 'endsAt', 'app', 'log', 'keeperPid', 'lastActivityAt', 'busy']
 
 test('a session from its start in the background to its end', async () => {
   const world = await makeWorld()
@@ -49,7 +49,7 @@ test('a session from its start in the background to its end', async () => {
   expect(cluster.accepted('gateway')).toBe(1)
   expect(await json(world, 'list')).toEqual({sessions: [started], warnings: []})
   expect(await json(world, 'status')).toEqual(started)
-  expect((await world.jnode('list')).stdout).toMatch(/^NAME +CLUSTER +JOB +STATE .*\nnb +fake +1 +ready +node\d\.local +2 +(1 h|59 min) +connected +http:.*\n$/)
+  expect((await world.jnode('list')).stdout).toMatch(/^NAME +JOB +STATE .*\nnb +1 +ready +node\d +2 +\d+s +(1h|59m) +- +0\.0h +connected\n {2}http:.*\n$/)
   expect((await world.jnode('status', 'nb')).stdout).toMatch(/^session +nb\n(.*\n)*state +ready\n/)
   expect((await world.jnode('logs', 'nb', '-n', '2')).stdout.trimEnd().split('\n')).toHaveLength(2)
   const logs = await world.jnode('logs')

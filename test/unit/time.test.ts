@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest'
 import {JnodeError} from '../../src/errors.ts'
-import {clockText, parseDuration, spokenDuration, systemClock} from '../../src/time.ts'
+import {clockText, parseDuration, shortDuration, spokenDuration, systemClock} from '../../src/time.ts'
 import {failureOf, rejectionOf} from './expect-error.ts'
 
 describe('a length of time', () => {
@@ -85,4 +85,8 @@ describe('the clock', () => {
   test('does not fall asleep after an abort', async () => {
     expect(await rejectionOf(systemClock.sleep(3_600_000, AbortSignal.abort()))).toMatchObject({code: 'interrupted', message: 'Interrupted'})
   })
+})
+
+test.each([[45_000, '45s'], [720_000, '12m'], [7_200_000, '2h'], [7_500_000, '2h5m'], [3 * 86_400_000 + 4 * 3_600_000 + 60_000, '3d4h'], [86_400_000, '1d'], [-5, '0s']])('%i ms are short %s', (ms, text) => {
+  expect(shortDuration(ms)).toBe(text)
 })

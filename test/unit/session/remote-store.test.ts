@@ -38,7 +38,7 @@ describe('a new session', () => {
     for (const file of readdirSync(at())) expect(statSync(at(file)).mode & 0o077).toBe(0)
     expect([readFileSync(at('token'), 'utf8'), readFileSync(at('proof'), 'utf8')]).toEqual(['s3cret', 'pr00f'])
     expect(readFileSync(at('job.sh'), 'utf8')).toBe("#!/bin/sh\necho 'it''s'\n")
-    expect(ask(readRemoteSessions())).toEqual({sessions: [{facts: facts(), token: 's3cret', record: ''}], broken: []})
+    expect(ask(readRemoteSessions())).toEqual({sessions: [{facts: facts(), token: 's3cret', record: '', activity: ''}], broken: []})
   })
 
   test('does not take the place of another, nor touch it', () => {
