@@ -118,6 +118,8 @@ async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<
   const client = new ssh2.Client()
   // Each channel that is being opened listens for the end of the connection, and a browser opens many at once.
   client.setMaxListeners(0)
+  // An sshd that died ends its half of a stream inside another connection, and no more ever comes: that is the end.
+  sock.once('end', () => sock.destroy())
   const auth = door.logIn(hop, signal)
   let refusal: unknown
   const hostVerifier = (key: Buffer, verdict: (ok: boolean) => void) => {
