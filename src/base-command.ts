@@ -55,7 +55,7 @@ export abstract class BaseCommand extends Command {
   }
 
   override async finally(error: Error | undefined): Promise<void> {
-    await this.runtime?.close()
+    await this.runtime?.links.end()
     await super.finally(error)
   }
 

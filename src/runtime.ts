@@ -10,8 +10,10 @@ import {checkSessionName, makeUpName} from './config/name.ts'
 import {userPaths} from './config/paths.ts'
 import {resolvePlace, resolveStart, resolveTunnel, type StartFlags, type StartOptions} from './config/start-options.ts'
 import {keeperDirectory} from './daemon/control.ts'
+import {links} from './daemon/links.ts'
+import type {OwnLink} from './daemon/shared-link.ts'
 import {JnodeError, messageOf} from './errors.ts'
-import type {ClusterLink, ConnectOptions, Deps, NodeAddress} from './flows/deps.ts'
+import type {ConnectOptions, Deps, NodeAddress} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
 import {openStore} from './session/local-store.ts'
@@ -44,16 +46,12 @@ export function makeRuntime({env, tell, prompter}: Outside) {
   const config = once(() => loadConfig(configFile))
   const hasLocalQsub = once(() => onPath('qsub', env))
   const place = async (flags: PlaceFlags): Promise<ClusterTarget> => resolveCluster(resolvePlace(flags, env), await config(), hasLocalQsub())
-  const connect = connector({env, tell, prompter, stateDir})
-  const parked = new Map<string, ClusterLink>()
+  const {connect, ...connections} = links({stateDir, tell, logIn: logInto({env, tell, prompter, stateDir})})
   const deps: Deps = {
     async connect(cluster, options) {
-      const waiting = parked.get(cluster.name)
-      if (!waiting || options.silent) return connect(cluster, options)
-      parked.delete(cluster.name)
-      return waiting
+      const link = await connect(cluster, options)
+      return {...link, head: traced(link.head, tell)}
     },
-    park: (cluster, link) => void parked.set(cluster.name, link),
     store: openStore(stateDir),
     keepers: keeperDirectory(stateDir),
     clock: systemClock,
@@ -63,11 +61,7 @@ export function makeRuntime({env, tell, prompter}: Outside) {
   }
   return {
     deps,
-    /** Closes what was parked and not used again. */
-    async close(): Promise<void> {
-      await Promise.all([...parked.values()].map((link) => link.close()))
-      parked.clear()
-    },
+    links: connections,
     stateDir,
     prompter,
     tell,
@@ -141,28 +135,28 @@ function onPath(program: string, env: NodeJS.ProcessEnv): boolean {
   })
 }
 
-/** How this computer gets to clusters. ssh2 takes 100 ms to load, so it is loaded where a connection is made. */
-function connector({env, tell, prompter, stateDir}: Outside & {stateDir: string}) {
+/** How this computer gets to clusters by itself. ssh2 takes 100 ms to load, so it is loaded where a connection is made. */
+function logInto({env, tell, prompter, stateDir}: Outside & {stateDir: string}) {
   // Of all connections of this process: nothing is asked twice, and a reconnect need not ask for what was only a password.
   const secrets = emptySecrets()
-  return async (cluster: ClusterTarget, {signal, silent = false}: ConnectOptions): Promise<ClusterLink> => {
-    const asker = silent ? noPrompter : prompter
-    const ssh = once(async () => {
+  return async (cluster: ClusterTarget, {signal, silent = false}: ConnectOptions): Promise<OwnLink> => {
+    const ssh = async (quiet: boolean) => {
       const {sshDoor} = await import('./ssh/door.ts')
+      const asker = quiet ? noPrompter : prompter
       return sshDoor({env, prompter: asker, secrets, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
-    })
-    if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh()).nodeFromHere(node, nodeSignal))
-    const head = traced(await (await ssh()).open(cluster.hops, signal), tell)
+    }
+    if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh(silent)).nodeFromHere(node, nodeSignal))
+    const head = await (await ssh(silent)).open(cluster.hops, signal)
     tell({kind: 'trace', text: `logged in to ${head.label}`})
     return {
       head,
-      toNode: async (node, nodeSignal) => firstThatWorks(node, async (name) => (await ssh()).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
+      toNode: async (node, nodeSignal, quiet = silent) => firstThatWorks(node, async (name) => (await ssh(quiet)).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
       close: () => head.close(),
     }
   }
 }
 
-function localLink(toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal) => Promise<Remote>): ClusterLink {
+function localLink(toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal) => Promise<Remote>): OwnLink {
   const head = localRemote()
   // Connections to nodes stand on their own here, in place of inside of one to the head.
   const nodes: Remote[] = []

@@ -14,6 +14,9 @@ const abort = new AbortController()
 const answers = new Map<number, (answer: {text: string} | {failure: Failure}) => void>()
 let questions = 0
 let alone = false
+let over = false
+/** Closes what this process lends. */
+let end = () => {}
 
 function send(message: FromKeeper): Promise<void> {
   return new Promise((resolve) => {
@@ -47,6 +50,7 @@ function run(task: KeeperTask, person: Pick<Prompter, 'canAsk' | 'unattended'>):
   const runtime = makeRuntime({env: process.env, tell, prompter: prompterFor(person)})
   const cluster = task.kind === 'start' ? task.options.cluster : task.cluster
   const {signal} = abort
+  end = () => void runtime.links.end()
   const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, signal}, runtime.deps) : connect({...task, signal}, runtime.deps))
   return open().then(async (session) => {
     const held = await holdSession(session, runtime.deps, {cluster, stateDir: runtime.stateDir, version: runtime.version, signal})
@@ -55,9 +59,9 @@ function run(task: KeeperTask, person: Pick<Prompter, 'canAsk' | 'unattended'>):
     alone = true
     if (process.connected) process.disconnect()
     log(`keeping ${session.facts.name} of ${session.facts.cluster} on port ${session.tunnel.port}`)
-    const end = await held.ended
-    log(`${session.facts.name}: ${end.kind === 'job-ended' ? end.reason.message : end.kind}`)
-  })
+    const how = await held.ended
+    log(`${session.facts.name}: ${how.kind === 'job-ended' ? how.reason.message : how.kind}`)
+  }).finally(() => runtime.links.leave())
 }
 
 process.on('message', (message: ToKeeper) => {
@@ -70,6 +74,7 @@ process.on('message', (message: ToKeeper) => {
           await send({kind: 'failed', failure})
         })
         .finally(() => {
+          over = true
           if (process.connected) process.disconnect()
         })
       return
@@ -85,4 +90,10 @@ process.on('message', (message: ToKeeper) => {
 process.on('disconnect', () => {
   if (!alone) abort.abort(new JnodeError('interrupted', 'Interrupted'))
 })
-for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.on(signal, () => abort.abort(new JnodeError('interrupted', 'Interrupted')))
+for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    // Its session is over, and others still use its connection.
+    if (over) end()
+    else abort.abort(new JnodeError('interrupted', 'Interrupted'))
+  })
+}

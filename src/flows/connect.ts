@@ -34,7 +34,7 @@ export async function connect(input: ConnectInput, deps: Deps): Promise<OpenSess
   // One whose tunnel is down, or waits for a login that it must not ask for, gives way.
   await (await deps.keepers.find(cluster.name, name))?.disconnect()
   deps.tell({kind: 'step', id: 'login', title: `Log in to ${cluster.label}`})
-  const link = await deps.connect(cluster, {signal})
+  const link = await deps.connect(cluster, {signal, lend: true})
   try {
     return await connectOver(link, {...input, signal}, deps)
   } catch (error) {

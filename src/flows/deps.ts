@@ -26,12 +26,13 @@ export interface ConnectOptions {
   signal: AbortSignal
   /** Never ask anybody anything: a background reconnect. */
   silent?: boolean
+  /** It will be kept: other processes of this computer may use it meanwhile. */
+  lend?: boolean
 }
 
 export interface Deps {
+  /** A live way to the cluster: one this process has, else one that another process lends, else a login. */
   connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink>
-  /** In place of closing a connection that the same command needs again at once: the next `connect` gets it. */
-  park(cluster: ClusterTarget, link: ClusterLink): void
   /** Facts of sessions on this computer. */
   store: SessionStore
   /** The live keepers of this computer. */

@@ -60,7 +60,7 @@ async function findOnCluster(name: string | null, cluster: ClusterTarget, {deps,
     if (name !== null) return {name: foreignName(name), cluster}
     throw new JnodeError('no-session', `There is no session on ${cluster.label}`, {hint: 'Start one with `jnode start`.'})
   } finally {
-    deps.park(cluster, link)
+    await link.close()
   }
 }
 
@@ -109,6 +109,6 @@ async function namesOn(cluster: ClusterTarget, deps: Deps, signal: AbortSignal):
     const {sessions, broken} = await ask(link.head.run, readRemoteSessions(), {signal})
     return [...sessions.map(({facts}) => facts.name), ...broken.map(({name}) => name)]
   } finally {
-    deps.park(cluster, link)
+    await link.close()
   }
 }

@@ -169,7 +169,7 @@ async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, need
 }
 
 async function reopen(session: OpenSession, deps: Deps, {cluster, signal}: {cluster: ClusterTarget; signal: AbortSignal}): Promise<OpenSession> {
-  const link = await deps.connect(cluster, {signal, silent: true})
+  const link = await deps.connect(cluster, {signal, silent: true, lend: true})
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
   try {
     const way = await reachServer({facts: session.facts, link, watch, tunnel: session.tunnel, signal}, deps)

@@ -40,7 +40,7 @@ interface Submitted {
 export async function submit(input: StartInput & {localPort: number | null; undo: Undo}, deps: Deps): Promise<Submitted> {
   const {undo, signal} = input
   const {store, tell} = deps
-  const {link, prepared} = await logInAndPrepare(input, deps)
+  const {link, prepared} = await logInAndPrepare(input, {lend: input.localPort !== null}, deps)
   undo.add('the connection', () => link.close())
   const {site, args, script} = prepared
   const facts = {...prepared.facts, localPort: input.localPort}
@@ -110,9 +110,9 @@ async function takeBack({facts, link, engine, user}: Submitted, {name, mayHaveJo
   if (name === 'ours') await deps.store.remove(facts.cluster, facts.name)
 }
 
-async function logInAndPrepare(input: StartInput, deps: Deps): Promise<{link: ClusterLink; prepared: Prepared}> {
+async function logInAndPrepare(input: StartInput, {lend}: {lend: boolean}, deps: Deps): Promise<{link: ClusterLink; prepared: Prepared}> {
   deps.tell({kind: 'step', id: 'login', title: `Log in to ${input.options.cluster.label}`})
-  const link = await deps.connect(input.options.cluster, {signal: input.signal})
+  const link = await deps.connect(input.options.cluster, {signal: input.signal, lend})
   try {
     return {link, prepared: await prepare(input, link, deps)}
   } catch (error) {

@@ -1,0 +1,118 @@
+/**
+ * Whose connection to use. A process that keeps a session lends its connection to all others of this computer that go the
+ * same way, so that logging in, and a second factor, are needed once. One lends, the others borrow and never lend on.
+ */
+import {createHash} from 'node:crypto'
+import type {ClusterTarget} from '../config/cluster.ts'
+import {JnodeError} from '../errors.ts'
+import type {ClusterLink, ConnectOptions} from '../flows/deps.ts'
+import type {Tell} from '../flows/events.ts'
+import {borrow} from './borrow.ts'
+import {LEND_PROTOCOL, takePlace, type Lender} from './lend.ts'
+import {errorOf} from './messages.ts'
+import {privateSocket} from './private-socket.ts'
+import {shareLink, type OwnLink, type SharedLink} from './shared-link.ts'
+
+export interface LinksOptions {
+  stateDir: string
+  tell: Tell
+  logIn(cluster: ClusterTarget, options: ConnectOptions): Promise<OwnLink>
+}
+
+/** Lenders that come and go in the moment of asking are not waited for without end. */
+const TRIES = 10
+const ALIVE_WITHIN_MS = 4000
+
+export function links({stateDir, tell, logIn}: LinksOptions) {
+  /** The connections of this process, each held until it needs a new one or ends. */
+  const own = new Map<string, {shared: SharedLink; base: ClusterLink}>()
+  const tellWaiting = () => tell({kind: 'progress', text: 'another jnode is logging in; waiting for it'})
+
+  async function logInHere(cluster: ClusterTarget, options: ConnectOptions, lender: Lender | null): Promise<ClusterLink> {
+    try {
+      const shared = shareLink(await logIn(cluster, options))
+      const link = shared.hold()
+      const base = shared.hold()
+      own.set(wayTo(cluster), {shared, base})
+      // A reconnect ends what it replaces, so it must be able to end this.
+      if (options.silent) await base.close()
+      void shared.closed.then(() => {
+        if (own.get(wayTo(cluster))?.shared === shared) own.delete(wayTo(cluster))
+        return base.close()
+      })
+      lender?.lend(shared)
+      return link
+    } catch (error) {
+      lender?.refuse(error)
+      throw error
+    }
+  }
+
+  async function borrowOrLogIn(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink> {
+    const path = placeOf(stateDir, cluster)
+    for (let tries = 0; path !== null && tries < TRIES; tries++) {
+      const found = await borrow(path, {signal: options.signal, onWaiting: tellWaiting})
+      switch (found.kind) {
+        case 'lent':
+          if (options.silent && !(await answers(found.link, options.signal))) {
+            await found.link.close()
+            throw new JnodeError('connection-lost', `The connection to ${found.link.head.label} that another jnode has open does not answer`)
+          }
+          tell({kind: 'trace', text: `using the connection to ${found.link.head.label} that another jnode has open`})
+          return found.link
+        case 'refused':
+          // Where nobody can be asked, its bad luck is ours: twenty sessions need not all knock at a host that is down.
+          if (options.silent && found.failure.code === 'unreachable') throw errorOf(found.failure)
+          break
+        case 'silent':
+          return logInHere(cluster, options, null)
+        case 'nobody': {
+          if (!options.lend) return logInHere(cluster, options, null)
+          const lender = await takePlace(path)
+          if (lender) return logInHere(cluster, options, lender)
+        }
+      }
+    }
+    return logInHere(cluster, options, null)
+  }
+
+  return {
+    async connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink> {
+      const mine = own.get(wayTo(cluster))
+      if (mine && !options.silent) return mine.shared.hold()
+      // After a loss a new one, unless others still use the old one well.
+      await mine?.base.close()
+      if (mine && mine.shared.users() > 0) {
+        const link = mine.shared.hold()
+        if (await answers(link, options.signal)) return link
+        await mine.shared.end()
+      }
+      return borrowOrLogIn(cluster, options)
+    },
+    /** This process is done; what it lends stays as long as somebody uses it. */
+    async leave(): Promise<void> {
+      await Promise.all([...own.values()].map(({base}) => base.close()))
+    },
+    /** Closes every connection of this process. */
+    async end(): Promise<void> {
+      await Promise.all([...own.values()].map(({shared}) => shared.end()))
+    },
+  }
+}
+
+/** After a loss, a connection that stood before it is in doubt, also when nobody has noticed yet. */
+async function answers({head}: ClusterLink, signal: AbortSignal): Promise<boolean> {
+  return head.run(['true'], {signal, timeoutMs: ALIVE_WITHIN_MS}).then(() => true, () => false)
+}
+
+/** Two commands go the same way when all of this is the same. */
+function wayTo({name, hops, knownHosts}: ClusterTarget): string {
+  return JSON.stringify([LEND_PROTOCOL, name, hops, knownHosts])
+}
+
+/** Where the lender of this way listens. Null where there is none: without SSH, and on Windows, where a pipe's owner cannot be known. */
+function placeOf(stateDir: string, cluster: ClusterTarget): string | null {
+  if (cluster.kind === 'local' || process.platform === 'win32') return null
+  const id = createHash('sha256').update(`${stateDir}\n${wayTo(cluster)}`).digest('hex').slice(0, 16)
+  return privateSocket(stateDir, `lent-${id}`)
+}

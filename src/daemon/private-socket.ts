@@ -1,0 +1,54 @@
+/** Sockets between processes of one user of this computer: in a directory that only they can enter. */
+import {chmod, lstat, mkdir} from 'node:fs/promises'
+import type {IncomingMessage, Server} from 'node:http'
+import {tmpdir, userInfo} from 'node:os'
+import {dirname, join} from 'node:path'
+import {JnodeError, messageOf} from '../errors.ts'
+
+/** Kernels take about 104 bytes of socket path, and home directories can be longer than that by themselves. */
+const MAX_SOCKET_PATH = 100
+
+/** Where the socket called `id` lies; a named pipe on Windows. */
+export function privateSocket(stateDir: string, id: string): string {
+  if (process.platform === 'win32') return `\\\\.\\pipe\\jnode-${userInfo().username}-${id}`
+  const path = join(stateDir, 'keepers', `${id}.sock`)
+  return Buffer.byteLength(path) <= MAX_SOCKET_PATH ? path : join(tmpdir(), `jnode-${userInfo().uid}`, `${id}.sock`)
+}
+
+/** Rejects with the system's error, EADDRINUSE where somebody listens there or a crash has left the file. */
+export async function listenPrivately(server: Server, path: string): Promise<void> {
+  if (process.platform !== 'win32') await makePrivate(dirname(path))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+async function makePrivate(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, {recursive: true, mode: 0o700})
+    await chmod(directory, 0o700) // fails when the directory is another user's, as it should
+  } catch (cause) {
+    throw new JnodeError('config', `The tunnel’s control socket cannot be made in ${directory}: ${messageOf(cause)}`, {
+      hint: 'The job goes on. Make that directory yours, or set XDG_STATE_HOME to a short path that is; then `jnode connect`.',
+      cause,
+    })
+  }
+}
+
+/** A directory in /tmp may be somebody else's, who would then tell us where to send a token. */
+export async function isOurs(path: string): Promise<boolean> {
+  if (process.platform === 'win32') return true
+  const found = await lstat(dirname(path)).catch(() => null)
+  return found !== null && found.isDirectory() && found.uid === process.getuid?.()
+}
+
+/** The whole text of a request or an answer. */
+export async function textOf(message: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of message) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString('utf8')
+}

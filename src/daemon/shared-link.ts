@@ -1,0 +1,87 @@
+/** One connection of this process and its connections to nodes, for several who use them: its own session, and whoever borrows. */
+import type {ClusterLink, NodeAddress} from '../flows/deps.ts'
+import type {Remote} from '../ssh/remote.ts'
+
+/** A connection this process has made. With `silent` nobody is asked anything while logging in to a node. */
+export interface OwnLink extends Omit<ClusterLink, 'toNode'> {
+  toNode(node: NodeAddress, signal?: AbortSignal, silent?: boolean): Promise<Remote>
+}
+
+export interface SharedLink {
+  /** Settles with the reason when the connection is lost or closed. */
+  readonly closed: Promise<string>
+  users(): number
+  /** One user more. Its `close` gives back what it has taken; when the last one has, the connection is closed. */
+  hold(silent?: boolean): ClusterLink
+  /** Closes the connection, whoever uses it. */
+  end(): Promise<void>
+}
+
+interface SharedNode {
+  remote: Promise<Remote>
+  users: number
+}
+
+export function shareLink(link: OwnLink): SharedLink {
+  const nodes = new Map<string, SharedNode>()
+  let holds = 0
+
+  function logIn(key: string, attempt: () => Promise<Remote>): SharedNode {
+    const node: SharedNode = {remote: attempt(), users: 0}
+    const forget = () => {
+      if (nodes.get(key) === node) nodes.delete(key)
+    }
+    nodes.set(key, node)
+    node.remote.then((remote) => remote.closed).then(forget, forget)
+    return node
+  }
+
+  /** A node's connection, and how to give it back. */
+  async function take(address: NodeAddress, attempt: () => Promise<Remote>): Promise<{remote: Remote; giveBack(): Promise<void>}> {
+    // Its addresses are known a moment later than its name. Its keys alone may be those of every node, where all are clones.
+    const key = JSON.stringify([address.names[0], address.hostKeys])
+    for (;;) {
+      const there = nodes.get(key)
+      const node = there ?? logIn(key, attempt)
+      node.users++
+      const giveBack = async () => {
+        if (--node.users > 0) return
+        if (nodes.get(key) === node) nodes.delete(key)
+        await node.remote.then((remote) => remote.close(), () => {})
+      }
+      try {
+        return {remote: await node.remote, giveBack}
+      } catch (error) {
+        node.users--
+        // What another one's attempt failed of (given up, nobody to ask) need not hold for this one.
+        if (!there) throw error
+      }
+    }
+  }
+
+  function hold(silent = false): ClusterLink {
+    holds++
+    const taken: (() => Promise<void>)[] = []
+    const over = new AbortController()
+    const released = new Promise<string>((resolve) => {
+      over.signal.addEventListener('abort', () => resolve('the connection was closed'))
+    })
+    return {
+      head: {...link.head, closed: Promise.race([link.head.closed, released])},
+      async toNode(address, signal) {
+        const {remote, giveBack} = await take(address, () => link.toNode(address, signal, silent))
+        if (over.signal.aborted) await giveBack()
+        else taken.push(giveBack)
+        return remote
+      },
+      async close() {
+        if (over.signal.aborted) return
+        over.abort()
+        await Promise.all(taken.map((giveBack) => giveBack()))
+        if (--holds === 0) await link.close()
+      },
+    }
+  }
+
+  return {closed: link.head.closed, users: () => holds, hold, end: () => link.close()}
+}
