@@ -4,15 +4,20 @@ import {messageOf} from './errors.ts'
 export interface Undo {
   /** Registers how to take back what has just been done. */
   add(what: string, step: () => Promise<void>): void
+  /** What stands now is to stay, whatever else is taken back. */
+  keep(what: string): void
   /** Takes everything back; answers with what could not be, in words. */
   run(): Promise<string[]>
 }
 
 export function undoStack(): Undo {
-  const steps: {what: string; step: () => Promise<void>}[] = []
+  let steps: {what: string; step: () => Promise<void>}[] = []
   return {
     add(what, step) {
       steps.push({what, step})
+    },
+    keep(kept) {
+      steps = steps.filter(({what}) => what !== kept)
     },
     async run() {
       const failures: string[] = []

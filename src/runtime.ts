@@ -22,6 +22,7 @@ import {emptySecrets} from './ssh/login.ts'
 import {noPrompter, type Prompter} from './ssh/prompt.ts'
 import type {Remote} from './ssh/remote.ts'
 import {systemClock} from './time.ts'
+import {showNotice} from './ui/notice.ts'
 import {nextUpheaval} from './upheaval.ts'
 
 export interface Outside {
@@ -68,6 +69,7 @@ export function makeRuntime({env, tell, prompter}: Outside) {
     version: process.env['JNODE_VERSION'] ?? 'dev',
     program: fileURLToPath(new URL('keeper.js', import.meta.url)),
     open,
+    notify: showNotice,
     /** For a command whose main work is done: a browser that does not open is no reason to fail. */
     async tryToOpen(url: string, browser: string | null, signal: AbortSignal): Promise<void> {
       await open(url, browser, signal).catch((error: unknown) => tell({kind: 'warning', text: messageOf(error), hint: 'The URL is good all the same.'}))

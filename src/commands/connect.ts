@@ -2,6 +2,7 @@ import {Args} from '@oclif/core'
 import {BaseCommand} from '../base-command.ts'
 import {runDetached} from '../daemon/detach.ts'
 import {foreground, type Foreground} from '../daemon/foreground.ts'
+import {JnodeError} from '../errors.ts'
 import {connect} from '../flows/connect.ts'
 import {findSession} from '../flows/find-session.ts'
 import type {SessionView} from '../flows/session-view.ts'
@@ -21,16 +22,25 @@ export default class Connect extends BaseCommand {
     const options = runtime.resolveTunnel(flags)
     const {name, cluster} = await findSession(await runtime.wanted(args.target ?? null, flags), runtime.deps, signal)
     const opens = options.openBrowser && !this.jsonEnabled()
-    const held = await heldView(cluster.name, name, runtime.deps)
-    if (held) {
+    const showHeld = async (): Promise<SessionView | null> => {
+      const held = await heldView(cluster.name, name, runtime.deps)
+      if (!held) return null
       if (opens) await runtime.tryToOpen(held.url!, options.browser, signal)
       return this.result(held, ({url, keeperPid}) => `${url}\nThis session's tunnel is open already (process ${keeperPid}).`)
     }
-    if (flags.detach || this.jsonEnabled()) {
+    const openTunnel = async (): Promise<SessionView | Foreground> => {
+      if (!flags.detach && !this.jsonEnabled()) return foreground(() => connect({name, cluster, ...options, signal}, runtime.deps), {...runtime, ...options, cluster, name, signal})
       const view = await runDetached({kind: 'connect', name, cluster, ...options}, {...runtime, signal})
       if (opens) await runtime.tryToOpen(view.url!, options.browser, signal)
       return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`.`)
     }
-    return foreground(await connect({name, cluster, ...options, signal}, runtime.deps), {...runtime, ...options, cluster, signal})
+    try {
+      return (await showHeld()) ?? (await openTunnel())
+    } catch (error) {
+      // Two at the same moment: the session is connected, which is all that was asked for.
+      const other = error instanceof JnodeError && error.code === 'session-exists' ? await showHeld() : null
+      if (other) return other
+      throw error
+    }
   }
 }

@@ -53,6 +53,6 @@ export default class Start extends BaseCommand {
       if (options.openBrowser && !this.jsonEnabled()) await runtime.tryToOpen(view.url!, options.browser, signal)
       return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`, end the job with \`jnode stop ${name}\`.`)
     }
-    return foreground(await start({name, options, signal}, runtime.deps), {...runtime, ...options, signal})
+    return foreground(() => start({name, options, signal}, runtime.deps), {...runtime, ...options, name, signal})
   }
 }

@@ -8,9 +8,12 @@ import type {OpenSession} from '../flows/open-session.ts'
 import {viewOf, type SessionView} from '../flows/session-view.ts'
 import {warningText, type Reporter} from '../ui/reporter.ts'
 import {statusLine} from '../ui/status-line.ts'
+import {controlPath} from './control.ts'
+import {makeRoom} from './private-socket.ts'
 import {holdSession} from './hold.ts'
 
 export interface ForegroundOptions {
+  name: string
   deps: Deps
   cluster: ClusterTarget
   stateDir: string
@@ -19,14 +22,17 @@ export interface ForegroundOptions {
   openBrowser: boolean
   browser: string | null
   open(url: string, browser: string | null, signal?: AbortSignal): Promise<void>
+  notify(title: string, text: string): void
   signal: AbortSignal
 }
 
 export type Foreground = SessionView
 
 /** Settles when the tunnel is closed. Throws `interrupted` after Ctrl-C: the job goes on, and the words say so. */
-export async function foreground(session: OpenSession, options: ForegroundOptions): Promise<Foreground> {
+export async function foreground(bringAbout: () => Promise<OpenSession>, options: ForegroundOptions): Promise<Foreground> {
   const {deps, reporter} = options
+  await makeRoom(controlPath(options.stateDir, options.cluster.name, options.name))
+  const session = await bringAbout()
   const line = statusLine(process.stderr)
   const closing = new AbortController()
   const view = (status: KeeperStatus) => viewOf(session.facts, {state: 'ready', reason: null, node: session.way.nodeName}, status)
@@ -59,6 +65,9 @@ export async function foreground(session: OpenSession, options: ForegroundOption
       })
     case 'disconnected':
       process.stderr.write(`The tunnel was closed by \`jnode disconnect\`; job ${jobId} goes on.\n`)
+      return ready
+    case 'taken-over':
+      process.stderr.write(`The tunnel was taken over by \`jnode connect\` in another place; job ${jobId} goes on.\n`)
       return ready
     case 'stopped':
       process.stderr.write(`Session ${name} was stopped; job ${jobId} is gone.\n`)

@@ -1,5 +1,6 @@
 /** A ready session held by this process: its tunnel kept, its control socket answered. In the foreground and in the background alike. */
 import type {ClusterTarget} from '../config/cluster.ts'
+import {JnodeError, messageOf} from '../errors.ts'
 import type {Deps} from '../flows/deps.ts'
 import {keepSession, type KeepEnd} from '../flows/keep-session.ts'
 import type {KeeperStatus, StopOutcome} from '../flows/keepers.ts'
@@ -13,11 +14,13 @@ export interface HoldOptions {
   version: string
   /** Aborted to close the tunnel and keep the job. */
   signal: AbortSignal
+  /** Shows a notice of the desktop. */
+  notify(title: string, text: string): void
   /** The tunnel's state has changed; may come before `holdSession` resolves. */
   onTunnel?: (status: KeeperStatus) => void
 }
 
-export type HoldEnd = KeepEnd | {kind: 'disconnected'} | {kind: 'stopped'}
+export type HoldEnd = KeepEnd | {kind: 'disconnected'} | {kind: 'taken-over'} | {kind: 'stopped'}
 
 export interface HeldSession {
   status(): KeeperStatus
@@ -25,10 +28,17 @@ export interface HeldSession {
 }
 
 /** Takes over the session: closes its tunnel and its connection in every case, also when it throws. */
-export async function holdSession(session: OpenSession, deps: Deps, options: HoldOptions): Promise<HeldSession> {
+export async function holdSession(session: OpenSession, outside: Deps, options: HoldOptions): Promise<HeldSession> {
+  const deps: Deps = {
+    ...outside,
+    tell(event) {
+      outside.tell(event)
+      if (event.kind === 'warning' && event.desktop !== undefined) options.notify(`jnode: ${session.facts.name}`, event.desktop)
+    },
+  }
   const closing = new AbortController()
   const signal = AbortSignal.any([options.signal, closing.signal])
-  let asked: 'disconnected' | 'stopped' | null = null
+  let asked: 'disconnected' | 'taken-over' | 'stopped' | null = null
   let stopping: Promise<StopOutcome> | null = null
   const kept = keepSession(session, deps, {
     cluster: options.cluster,
@@ -41,8 +51,8 @@ export async function holdSession(session: OpenSession, deps: Deps, options: Hol
   const tunnelClosed = kept.ended.then(() => {})
   const serving = serveControl(controlPath(options.stateDir, facts.cluster, facts.name), {
     status,
-    async disconnect() {
-      asked ??= 'disconnected'
+    async disconnect(takenOver) {
+      asked ??= takenOver ? 'taken-over' : 'disconnected'
       closing.abort()
       await tunnelClosed
     },
@@ -61,17 +71,21 @@ export async function holdSession(session: OpenSession, deps: Deps, options: Hol
     },
   })
   const control = await serving.catch(async (error: unknown) => {
+    if (!(error instanceof JnodeError) || error.code !== 'session-exists') {
+      deps.tell({kind: 'warning', text: `Other commands cannot reach this tunnel: ${messageOf(error)}`, hint: `It works all the same; process ${process.pid} holds it.`})
+      return null
+    }
     closing.abort()
     await tunnelClosed
     // Two at the same moment: the port on file shall be that of the one which stands.
-    const other = await deps.keepers.find(facts.cluster, facts.name)
+    const other = await deps.keepers.find(facts.cluster, facts.name).catch(() => null)
     if (other) await deps.store.save({...facts, localPort: other.status.localPort})
     throw error
   })
   const ended = kept.ended.then(async (end): Promise<HoldEnd> => {
     // The answer to whoever asked for this end is still being written.
     await new Promise((resolve) => setTimeout(resolve, asked ? 50 : 0))
-    await control.close()
+    await control?.close()
     return asked ? {kind: asked} : end
   })
   return {status, ended}

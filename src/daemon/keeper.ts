@@ -7,6 +7,8 @@ import {viewOf} from '../flows/session-view.ts'
 import {start} from '../flows/start.ts'
 import {makeRuntime} from '../runtime.ts'
 import type {Prompter} from '../ssh/prompt.ts'
+import {controlPath} from './control.ts'
+import {makeRoom} from './private-socket.ts'
 import {holdSession} from './hold.ts'
 import {errorOf, failureOf, type Failure, type FromKeeper, type KeeperTask, type ToKeeper} from './messages.ts'
 
@@ -52,8 +54,9 @@ function run(task: KeeperTask, person: Pick<Prompter, 'canAsk' | 'unattended'>):
   const {signal} = abort
   end = () => void runtime.links.end()
   const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, signal}, runtime.deps) : connect({...task, signal}, runtime.deps))
-  return open().then(async (session) => {
-    const held = await holdSession(session, runtime.deps, {cluster, stateDir: runtime.stateDir, version: runtime.version, signal})
+  const {name} = task
+  return makeRoom(controlPath(runtime.stateDir, cluster.name, name)).then(open).then(async (session) => {
+    const held = await holdSession(session, runtime.deps, {...runtime, cluster, signal})
     const view = viewOf(session.facts, {state: 'ready', reason: null, node: session.way.nodeName}, held.status())
     await send({kind: 'ready', view})
     alone = true

@@ -17,7 +17,7 @@ export function privateSocket(stateDir: string, id: string): string {
 
 /** Rejects with the system's error, EADDRINUSE where somebody listens there or a crash has left the file. */
 export async function listenPrivately(server: Server, path: string): Promise<void> {
-  if (process.platform !== 'win32') await makePrivate(dirname(path))
+  await makeRoom(path)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(path, () => {
@@ -27,13 +27,16 @@ export async function listenPrivately(server: Server, path: string): Promise<voi
   })
 }
 
-async function makePrivate(directory: string): Promise<void> {
+/** The directory of a socket. Made before a job is: it must not turn out to be impossible when the session is ready. */
+export async function makeRoom(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const directory = dirname(path)
   try {
     await mkdir(directory, {recursive: true, mode: 0o700})
     await chmod(directory, 0o700) // fails when the directory is another user's, as it should
   } catch (cause) {
     throw new JnodeError('config', `The tunnel’s control socket cannot be made in ${directory}: ${messageOf(cause)}`, {
-      hint: 'The job goes on. Make that directory yours, or set XDG_STATE_HOME to a short path that is; then `jnode connect`.',
+      hint: 'Make that directory yours, or set XDG_STATE_HOME to a short path that is.',
       cause,
     })
   }

@@ -2,8 +2,8 @@
 import {ask, askAll} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
-import {sharedPart, type SessionFacts} from '../session/facts.ts'
-import {readRemoteSessions, updateRemoteFacts} from '../session/remote-store.ts'
+import type {SessionFacts} from '../session/facts.ts'
+import {readRemoteSessions} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
 import {knownFacts} from './known-facts.ts'
@@ -13,8 +13,8 @@ import type {ClusterLink, Deps} from './deps.ts'
 import {foreignFacts, foreignJobId} from './foreign.ts'
 import type {OpenSession} from './open-session.ts'
 import {jobOf} from './status.ts'
-import {limited, waitForServer} from './wait-for-server.ts'
-import {EAGER, watchJob} from './watch-job.ts'
+import type {Submitted} from './submit.ts'
+import {limited, saveReady, waitForServer} from './wait-for-server.ts'
 
 export interface ConnectInput {
   name: string
@@ -31,8 +31,11 @@ const DEFAULT_PORT = 8888
 export async function connect(input: ConnectInput, deps: Deps): Promise<OpenSession> {
   const {cluster, name} = input
   const signal = limited(input.signal, input.waitSeconds)
+  const other = await deps.keepers.find(cluster.name, name)
+  // Somebody has connected it since the command has looked.
+  if (other?.status.tunnel === 'connected') throw taken(name)
   // One whose tunnel is down, or waits for a login that it must not ask for, gives way.
-  await (await deps.keepers.find(cluster.name, name))?.disconnect()
+  await other?.disconnect('taken-over')
   deps.tell({kind: 'step', id: 'login', title: `Log in to ${cluster.label}`})
   const link = await deps.connect(cluster, {signal, lend: true})
   try {
@@ -41,6 +44,10 @@ export async function connect(input: ConnectInput, deps: Deps): Promise<OpenSess
     await link.close()
     throw error instanceof JnodeError && error.code === 'job-ended' ? endedBefore(name, error) : error
   }
+}
+
+function taken(name: string): JnodeError {
+  return new JnodeError('session-exists', `Another jnode has just connected ${name}`, {hint: `\`jnode url ${name}\` prints its URL.`})
 }
 
 function endedBefore(name: string, error: JnodeError): JnodeError {
@@ -58,16 +65,16 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
       deps.tell({kind: 'warning', text: `Port ${facts.localPort} of this computer is taken, so the URL has changed: its port is now ${tunnel.port}`})
     }
     facts.localPort = tunnel.port
-    const watch = watchJob({head: link.head, engine, user: site.user, facts, clock: deps.clock, tell: deps.tell, signal}, EAGER)
+    const session: Submitted = {facts, link, engine, user: site.user}
     try {
-      const way = await waitForServer({facts, link, watch, tunnel, signal}, deps)
+      const way = await waitForServer(session, {cluster, tunnel, signal}, deps)
       // Two at the same moment: the first one keeps the session, and its port stays in the file.
-      if (await deps.keepers.find(cluster.name, facts.name)) throw new JnodeError('session-exists', `Another jnode has just connected ${facts.name}`, {hint: `\`jnode url ${facts.name}\` prints its URL.`})
-      await deps.store.save(facts)
-      if (!facts.foreign) await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal})
-      return {facts, link, engine, user: site.user, tunnel, way}
-    } finally {
-      watch.stop()
+      if (await deps.keepers.find(cluster.name, facts.name)) throw taken(facts.name)
+      await saveReady(session, deps, signal)
+      return {...session, tunnel, way}
+    } catch (error) {
+      await session.link.close()
+      throw error
     }
   } catch (error) {
     await tunnel.close()

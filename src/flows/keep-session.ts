@@ -156,7 +156,7 @@ async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, need
   try {
     return await relink((turn) => reopen(session, deps, {cluster, signal: turn}), deps, {signal, onPause: (retryAt) => tunnel.away({...LOST, retryAt})})
   } catch (error) {
-    if (signal.aborted || !needsPerson(error)) throw error
+    if (!needsPerson(error)) throw error
     needsLogin()
     const command = `jnode connect ${facts.name}`
     tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`], retryAt: null})
@@ -172,7 +172,7 @@ async function reopen(session: OpenSession, deps: Deps, {cluster, signal}: {clus
   const link = await deps.connect(cluster, {signal, silent: true, lend: true})
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
   try {
-    const way = await reachServer({facts: session.facts, link, watch, tunnel: session.tunnel, signal}, deps)
+    const way = await reachServer({session: {facts: session.facts, link}, watch, tunnel: session.tunnel, signal}, deps)
     return {...session, link, way}
   } catch (error) {
     await link.close()

@@ -24,12 +24,13 @@ export interface StopOutcome {
 export interface Keeper {
   readonly status: KeeperStatus
   /** Closes its tunnel and ends it; the job stays. */
-  disconnect(): Promise<void>
-  /** Lets it end its session over its own connection: no second login. Null when it could not. */
-  stop(): Promise<StopOutcome | null>
+  disconnect(why?: 'taken-over'): Promise<void>
+  /** Lets it end its session over its own connection: no second login. Null when it could not. It goes on when the signal aborts. */
+  stop(signal: AbortSignal): Promise<StopOutcome | null>
 }
 
 export interface KeeperDirectory {
+  /** Null where none lives. Rejects within seconds when there is one that does not answer: it holds its port, and nobody can say more. */
   find(cluster: string, name: string): Promise<Keeper | null>
   /** Removes what a killed keeper has left of a session that is gone. */
   forget(cluster: string, name: string): Promise<void>

@@ -126,7 +126,10 @@ function withJobId(facts: SessionFacts, jobs: JobList): SessionFacts {
 }
 
 async function seen(facts: SessionFacts, status: ReturnType<typeof statusOf>, deps: Deps, activity: Activity | null = null): Promise<SessionView> {
-  const keeper = await deps.keepers.find(facts.cluster, facts.name)
+  const keeper = await deps.keepers.find(facts.cluster, facts.name).catch((error: unknown) => {
+    deps.tell({kind: 'warning', text: messageOf(error)})
+    return null
+  })
   return viewOf(facts, status, keeper?.status ?? null, activity)
 }
 

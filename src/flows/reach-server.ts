@@ -10,9 +10,9 @@ import type {JobRecord} from '../jupyter/record.ts'
 import type {Endpoint, Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {OpenToServer, Tunnel} from '../tunnel/tunnel.ts'
-import type {SessionFacts} from '../session/facts.ts'
 import {foreignAnswers} from './foreign.ts'
-import type {ClusterLink, Deps, NodeAddress} from './deps.ts'
+import type {Deps, NodeAddress} from './deps.ts'
+import type {Submitted} from './submit.ts'
 import type {JobWatch} from './watch-job.ts'
 
 /** The routes that exist so far, by what the server listens on. */
@@ -71,15 +71,14 @@ export function apiOver(open: OpenToServer, {token, localPort, baseUrl = '/'}: {
 }
 
 export interface ReachContext {
-  facts: SessionFacts
-  link: ClusterLink
+  session: Pick<Submitted, 'facts' | 'link'>
   watch: JobWatch
   tunnel: Tunnel
   signal: AbortSignal
 }
 
 /** Logs in to the job's node, proves that the server there is ours, and only then routes the tunnel to it. Follows the endpoint if it moves. */
-export async function reachServer({facts, link, watch, tunnel, signal}: ReachContext, deps: Pick<Deps, 'clock'>): Promise<ServerWay> {
+export async function reachServer({session: {facts, link}, watch, tunnel, signal}: ReachContext, deps: Pick<Deps, 'clock'>): Promise<ServerWay> {
   const record = await watch.until((now) => (now.record?.node ? now.record : null))
   const nodeName = record.node!
   const node = await link.toNode(nodeAddress(record), signal)

@@ -1,5 +1,5 @@
 /** Making a lost connection again: soon at first, once a minute in the end, at once when something has changed. Asks nobody. */
-import {JnodeError, messageOf} from '../errors.ts'
+import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import type {Deps} from './deps.ts'
 
 /** Fast at first, one try a minute at the end. */
@@ -30,7 +30,8 @@ export async function relink<T>(attempt: (signal: AbortSignal) => Promise<T>, {c
       await clock.sleep(pauseMs, both)
       return await attempt(both)
     } catch (error) {
-      if (signal.aborted || isFinal(error)) throw error
+      throwIfAborted(signal)
+      if (isFinal(error)) throw error
       tell({kind: 'trace', text: `reconnect ${tries + 1} failed: ${messageOf(error)}`})
     } finally {
       watching.abort()

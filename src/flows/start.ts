@@ -1,17 +1,13 @@
 /** `jnode start`: from nothing to a server that answers on this computer. */
-import {ask} from '../ask.ts'
 import {undoStack, type Undo} from '../cleanup.ts'
 import {JnodeError} from '../errors.ts'
-import {sharedPart, type SessionFacts} from '../session/facts.ts'
-import {updateRemoteFacts} from '../session/remote-store.ts'
 import {qsubLine} from '../sge/qsub.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
-import type {ClusterLink, Deps} from './deps.ts'
+import type {Deps} from './deps.ts'
 import type {OpenSession} from './open-session.ts'
 import {viewOf, type SessionView} from './session-view.ts'
 import {prepare, submit, type StartInput} from './submit.ts'
-import {limited, waitForServer} from './wait-for-server.ts'
-import {EAGER, watchJob} from './watch-job.ts'
+import {limited, saveReady, waitForServer} from './wait-for-server.ts'
 
 /** What `--dry-run` shows. */
 export interface Plan {
@@ -39,25 +35,20 @@ export function start(input: StartInput, deps: Deps): Promise<OpenSession> {
     // Before anything on the cluster: a port that is taken must not cost a job.
     const tunnel = await openTunnel({port: options.port ?? DEFAULT_PORT, orNext: options.port === null})
     undo.add('the local port', () => tunnel.close())
-    const {facts, link, engine, user} = await submit({...input, signal, localPort: tunnel.port, undo}, deps)
-    const watch = watchJob({head: link.head, engine, user, facts, clock: deps.clock, tell: deps.tell, signal}, EAGER)
-    try {
-      const way = await waitForServer({facts, link, watch, tunnel, signal}, deps)
-      await saveFacts(facts, link, deps, signal)
-      return {facts, link, engine, user, tunnel, way}
-    } finally {
-      watch.stop()
-    }
+    const session = await submit({...input, signal, localPort: tunnel.port, undo}, deps)
+    const way = await waitForServer(session, {cluster: options.cluster, tunnel, signal, leaveJob: () => undo.keep('the session')}, deps)
+    await saveReady(session, deps, signal)
+    return {...session, tunnel, way}
   })
 }
 
 /** Submits and returns: `--no-wait`. */
 export function submitOnly(input: StartInput, deps: Deps): Promise<SessionView> {
   return undoing(input, deps, async (undo) => {
-    const {facts, link} = await submit({...input, localPort: null, undo}, deps)
-    await saveFacts(facts, link, deps, input.signal)
-    await link.close()
-    return viewOf(facts, {state: 'queued', reason: null, node: null}, null)
+    const session = await submit({...input, localPort: null, undo}, deps)
+    await saveReady(session, deps, input.signal)
+    await session.link.close()
+    return viewOf(session.facts, {state: 'queued', reason: null, node: null}, null)
   })
 }
 
@@ -75,9 +66,4 @@ async function undoing<T>({name}: StartInput, deps: Deps, story: (undo: Undo) =>
     }
     throw error
   }
-}
-
-async function saveFacts(facts: SessionFacts, link: ClusterLink, deps: Deps, signal: AbortSignal): Promise<void> {
-  await deps.store.save(facts)
-  await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal})
 }

@@ -96,8 +96,7 @@ async function stopOnCluster(names: string[], cluster: ClusterTarget, deps: Deps
   const outcomes: StopOutcome[] = []
   const rest: string[] = []
   for (const name of names) {
-    const keeper = await deps.keepers.find(cluster.name, name)
-    const outcome = (await keeper?.stop().catch(() => null)) ?? null
+    const outcome = await stopByKeeper(name, cluster, deps, signal)
     if (outcome) outcomes.push(outcome)
     else rest.push(name)
   }
@@ -108,6 +107,17 @@ async function stopOnCluster(names: string[], cluster: ClusterTarget, deps: Deps
   } catch (error) {
     if (signal.aborted) throw error
     return {outcomes, failures: [{names: rest, error}]}
+  }
+}
+
+/** Null where there is no keeper that can. */
+async function stopByKeeper(name: string, cluster: ClusterTarget, {keepers}: Deps, signal: AbortSignal): Promise<StopOutcome | null> {
+  try {
+    const keeper = await keepers.find(cluster.name, name)
+    return (await keeper?.stop(signal)) ?? null
+  } catch (error) {
+    if (signal.aborted) throw error
+    return null
   }
 }
 
@@ -151,8 +161,11 @@ async function stopOne(name: string, scene: Scene, deps: Deps): Promise<StopOutc
   const job = jobOf(facts, jobs)
   if (job?.phase === 'running' && record) await shutDownThroughNode({facts, record, link}, deps, context.signal)
   await endJob(context, facts, deps)
-  const keeper = await deps.keepers.find(cluster.name, name)
-  await (keeper ? keeper.disconnect().catch(() => {}) : deps.keepers.forget(cluster.name, name))
+  await deps.keepers.find(cluster.name, name).then(
+    (keeper) => (keeper ? keeper.disconnect().catch(() => {}) : deps.keepers.forget(cluster.name, name)),
+    // It notices that its job is gone as soon as it goes on.
+    (error: unknown) => deps.tell({kind: 'warning', text: messageOf(error)}),
+  )
   return {name, jobId: facts.jobId ?? job?.id ?? null, was: job ? (job.phase === 'running' ? 'running' : 'waiting') : 'ended'}
 }
 

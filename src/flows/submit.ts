@@ -29,10 +29,12 @@ interface Prepared {
   facts: SessionFacts
 }
 
-interface Submitted {
+export interface Submitted {
   facts: SessionFacts
+  /** Replaced when it was lost and made again: what undoes the submission needs the one that lives. */
   link: ClusterLink
   engine: GridEngine
+  /** User name on the cluster. */
   user: string
 }
 
@@ -41,11 +43,11 @@ export async function submit(input: StartInput & {localPort: number | null; undo
   const {undo, signal} = input
   const {store, tell} = deps
   const {link, prepared} = await logInAndPrepare(input, {lend: input.localPort !== null}, deps)
-  undo.add('the connection', () => link.close())
   const {site, args, script} = prepared
   const facts = {...prepared.facts, localPort: input.localPort}
   const engine = gridEngine(site)
-  const submitted = {facts, link, engine, user: site.user}
+  const submitted: Submitted = {facts, link, engine, user: site.user}
+  undo.add('the connection', () => submitted.link.close())
   tell({kind: 'step', id: 'submit', title: 'Submit the job'})
   const progress: Progress = {name: 'unknown', mayHaveJob: false}
   undo.add('the session', () => takeBack(submitted, progress, input.options.cluster, deps))

@@ -1,19 +1,70 @@
 /** From a submitted job to a server that answers through the tunnel: the part that `start` and `connect` share. */
-import {JnodeError} from '../errors.ts'
+import {ask} from '../ask.ts'
+import type {ClusterTarget} from '../config/cluster.ts'
+import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import {landingPage} from '../jupyter/api.ts'
-import type {SessionFacts} from '../session/facts.ts'
+import {sharedPart, type SessionFacts} from '../session/facts.ts'
+import {updateRemoteFacts} from '../session/remote-store.ts'
 import {spokenDuration} from '../time.ts'
+import type {Tunnel} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {endOfLog, withLog} from './log-tail.ts'
 import {apiOver, reachServer, type ReachContext, type ServerWay} from './reach-server.ts'
+import {needsPerson, relink} from './relink.ts'
+import type {Submitted} from './submit.ts'
+import {EAGER, watchJob} from './watch-job.ts'
 
 /** A job that runs but whose Jupyter does not answer in this time has something wrong with it. */
 const JUPYTER_WITHIN_MS = 300_000
 
-/** Fills in `startedAt` and `page` of the facts. Rejects when the job ends first, or the signal aborts. */
-export async function waitForServer({facts, link, watch, tunnel, signal}: ReachContext, deps: Deps): Promise<ServerWay> {
+export interface WaitOptions {
+  cluster: ClusterTarget
+  tunnel: Tunnel
+  signal: AbortSignal
+  /** The connection was lost and needs a person: what is thrown then must not cost the job, which may have waited for hours. */
+  leaveJob?(): void
+}
+
+/**
+ * Fills in `startedAt` and `page` of the facts. Rejects when the job ends first, or the signal aborts. A connection
+ * that is lost meanwhile is made again and takes its place in `session`.
+ */
+export async function waitForServer(session: Submitted, options: WaitOptions, deps: Deps): Promise<ServerWay> {
+  const {tunnel, signal} = options
+  for (;;) {
+    const watch = watchJob({...session, head: session.link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
+    try {
+      return await waitOverLink({session, watch, tunnel, signal}, deps)
+    } catch (error) {
+      throwIfAborted(signal)
+      if (!(error instanceof JnodeError) || error.code !== 'connection-lost') throw error
+      deps.tell({kind: 'warning', text: `${error.message}; connecting again, job ${session.facts.jobId} goes on`})
+    } finally {
+      watch.stop()
+    }
+    await session.link.close()
+    session.link = await linkAgain(session.facts, options, deps)
+  }
+}
+
+async function linkAgain({name, jobId}: SessionFacts, {cluster, tunnel, signal, leaveJob}: WaitOptions, deps: Deps): Promise<ClusterLink> {
+  try {
+    return await relink((turn) => deps.connect(cluster, {signal: turn, silent: true, lend: true}), deps, {
+      signal,
+      onPause: (retryAt) => tunnel.away({lines: ['The connection to the cluster was lost.', 'jnode is connecting again by itself; the job goes on meanwhile.'], retryAt}),
+    })
+  } catch (error) {
+    if (!needsPerson(error)) throw error
+    leaveJob?.()
+    throw new JnodeError(error.code, `The connection was lost, and you are needed to log in again: ${error.message}`, {hint: `Job ${jobId} goes on; wait for it with \`jnode connect ${name}\`.`, cause: error})
+  }
+}
+
+async function waitOverLink(context: ReachContext, deps: Deps): Promise<ServerWay> {
+  const {session: {facts, link}, watch, tunnel, signal} = context
   const {tell, clock} = deps
   tell({kind: 'step', id: 'wait', title: `Wait for a node (job ${facts.jobId})`})
+  tunnel.away({lines: [`Session ${facts.name} waits for a compute node.`, 'It opens here as soon as it is ready.'], retryAt: null})
   const from = clock.now()
   const node = await watch.until((now) => now.record?.node ?? null).catch((error: unknown) => {
     throw withReason(error, watch.view.silent ?? watch.view.waiting)
@@ -21,8 +72,9 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
   facts.startedAt ??= new Date(clock.now()).toISOString()
   tell({kind: 'done', text: `Job ${facts.jobId} runs on ${node} (waited ${spokenDuration(clock.now() - from)})`})
   tell({kind: 'step', id: 'jupyter', title: `Start Jupyter on ${node}`})
+  tunnel.away({lines: [`Session ${facts.name} is being started.`, 'It opens here as soon as it is ready.'], retryAt: null})
   const within = timeLimit(signal, JUPYTER_WITHIN_MS, {message: `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`, hint: 'Its start may hang: try --setup, --module and --conda by hand in a shell on the cluster.'})
-  const way = await reachServer({facts, link, watch, tunnel, signal: within}, deps).catch(async (error: unknown) => {
+  const way = await reachServer({...context, signal: within}, deps).catch(async (error: unknown) => {
     throw await explained(error, facts, link)
   })
   // Only the job knows which program `auto` has become.
@@ -31,6 +83,17 @@ export async function waitForServer({facts, link, watch, tunnel, signal}: ReachC
   if (!facts.foreign?.secure) facts.page = await landingPage(facts.app, apiOver(way.open, {...facts, localPort: tunnel.port, ...(facts.foreign && {baseUrl: facts.foreign.baseUrl})})).catch(() => '')
   tell({kind: 'done', text: `Jupyter answers (route ${way.route})`})
   return way
+}
+
+/** Saves the facts of a session that is ready, here and on the cluster. */
+export async function saveReady({facts, link}: Submitted, deps: Deps, signal: AbortSignal): Promise<void> {
+  await deps.store.save(facts)
+  if (facts.foreign) return
+  await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal}).catch((error: unknown) => {
+    if (signal.aborted) throw error
+    // Another computer then knows a little less; this session is as good as it was.
+    deps.tell({kind: 'trace', text: `the session's facts on the cluster were not brought up to date: ${messageOf(error)}`})
+  })
 }
 
 /** A Jupyter that hangs says why in its log, if anywhere; the log goes when the session is taken back. */

@@ -40,7 +40,7 @@ test('a second keeper of a session gives up, closes what it holds and says so', 
   const store = openStore(stateDir)
   const deps = {clock: systemClock, upheaval: () => never, tell: () => {}, keepers: keeperDirectory(stateDir), store} as unknown as Deps
   const stop = new AbortController()
-  const options = {cluster: {} as ClusterTarget, stateDir, version: '1', signal: stop.signal}
+  const options = {cluster: {} as ClusterTarget, stateDir, version: '1', notify: () => {}, signal: stop.signal}
   const first = await holdSession(session(8888).open, deps, options)
   const second = session(8889)
   const states: string[] = []
