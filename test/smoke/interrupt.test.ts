@@ -70,13 +70,49 @@ test('the keeper killed before it is ready: the command says so, and stop finds 
   await world.expectNothingLeft()
 })
 
-test('a connection lost while the job waits: it is found over a new one, and taken back', async () => {
-  const world = await makeWorld({faults: {'never-schedules': true}})
-  const run = world.launch(['start', 'nb', '--no-browser'])
-  await run.prints(/Wait for a node/)
-  world.cluster.cut('gateway')
-  const ended = await run.ended
-  expect(ended.exitCode).toBe(3)
-  expect(ended.stderr).toMatch(/Error: .*(connection|lost|gone)/i)
-  await world.expectNothingLeft()
+describe('a connection lost while the job waits', () => {
+  test.each([
+    ['in the foreground', ['--no-browser']],
+    ['of a start that goes into the background', ['--json', '-v']],
+  ])('%s is made again, and the start goes on', async (_, flags) => {
+    const world = await makeWorld({faults: {'never-schedules': true}})
+    const run = world.launch(['start', 'nb', ...flags])
+    await run.prints(/Wait for a node/)
+    world.cluster.cut('gateway')
+    await run.prints(/Warning: The connection to .* was lost: .*; connecting again, job 1 goes on\n/)
+    world.cluster.clear('never-schedules')
+    await run.prints(/Jupyter answers/)
+    expect(world.cluster.grid.jobs()).toHaveLength(1)
+    const {url} = documentOf(await world.jnode('connect', '--json'))
+    expect((await fetch(String(url))).status).toBe(200)
+    expect(await world.jnode('stop')).toMatchObject({exitCode: 0})
+    await run.ended
+    await world.expectNothingLeft()
+  })
+
+  test('Ctrl-C takes all back as ever', async () => {
+    const world = await makeWorld({faults: {'never-schedules': true}})
+    const run = world.launch(['start', 'nb', '--no-browser'])
+    await run.prints(/Wait for a node/)
+    world.cluster.cut('gateway')
+    await run.prints(/connecting again/)
+    run.child.kill('SIGINT')
+    expect(await run.ended).toMatchObject({exitCode: 130, stderr: matching(/nothing is left of the session\n$/)})
+    await world.expectNothingLeft()
+  })
+
+  test('that needs a second factor: the job stays, and connect waits for it', async () => {
+    const code = {prompt: 'Verification code: ', answer: 'correct horse', echo: false} // what askpass says
+    const world = await makeWorld({faults: {'never-schedules': true}, logins: {gateway: {methods: ['publickey,keyboard-interactive'], questions: [[code]]}}})
+    const run = world.launch(['start', 'nb', '--no-browser'])
+    await run.prints(/Wait for a node/)
+    const attempts = world.cluster.attempts('gateway').length
+    world.cluster.cut('gateway')
+    expect(await run.ended).toMatchObject({exitCode: 3, stderr: matching(/Error: The connection was lost, and you are needed to log in again: .*\n +Job 1 goes on; wait for it with `jnode connect nb`\.\n$/)})
+    expect(world.cluster.attempts('gateway')).toHaveLength(attempts)
+    world.cluster.clear('never-schedules')
+    expect(documentOf(await world.jnode('connect', 'nb', '--json'))).toMatchObject({jobId: '1', tunnel: 'connected'})
+    await world.jnode('stop')
+    await world.expectNothingLeft()
+  })
 })
