@@ -69,9 +69,14 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Throws `interrupted` once the signal has been aborted. */
+/** Why the signal was aborted: what its owner said, `gave-up` for a time limit without words, `interrupted` for everything else. */
+export function abortReason({reason}: AbortSignal): JnodeError {
+  if (reason instanceof JnodeError) return reason
+  if (reason instanceof Error && reason.name === 'TimeoutError') return new JnodeError('gave-up', 'It took too long', {cause: reason})
+  return new JnodeError('interrupted', 'Interrupted')
+}
+
+/** Throws the reason once the signal has been aborted. */
 export function throwIfAborted(signal?: AbortSignal): void {
-  if (!signal?.aborted) return
-  if (signal.reason instanceof JnodeError) throw signal.reason
-  throw new JnodeError('interrupted', 'Interrupted')
+  if (signal?.aborted) throw abortReason(signal)
 }

@@ -1,5 +1,5 @@
 /** Durations as Grid Engine and people write them, and waiting that can be stopped. All in milliseconds unless named. */
-import {JnodeError, shown, throwIfAborted} from './errors.ts'
+import {abortReason, JnodeError, shown} from './errors.ts'
 
 export interface Clock {
   now(): number
@@ -22,14 +22,6 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', onAbort, {once: true})
     })
   },
-}
-
-function abortReason(signal: AbortSignal): unknown {
-  try {
-    throwIfAborted(signal)
-  } catch (error) {
-    return error
-  }
 }
 
 /** Grid Engine keeps a limit in 32 bits; nobody means more than this. */

@@ -4,7 +4,7 @@
  * a trustworthy list lacks it and a second witness agrees.
  */
 import {askAll, ask} from '../ask.ts'
-import {JnodeError, messageOf} from '../errors.ts'
+import {abortReason, JnodeError, messageOf} from '../errors.ts'
 import {endMessage, parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {followRecordScript, readRecordText} from '../session/remote-store.ts'
@@ -195,7 +195,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
         if (picked === null && !failure && !signal.aborted) return
         waiters.delete(wake)
         if (picked !== null) resolve(picked)
-        else reject(failure ? failure.error : signal.reason)
+        else reject(failure ? failure.error : abortReason(signal))
       }
       waiters.add(wake)
       wake()

@@ -1,7 +1,7 @@
 /** The way to the first hop, and the words for when there is none. */
 import {connect} from 'node:net'
 import type {Duplex} from 'node:stream'
-import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
+import {abortReason, JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import type {Hop} from './host-config.ts'
 import {coalesceWrites} from './packets.ts'
 import {openProxy} from './proxy-command.ts'
@@ -20,7 +20,7 @@ export async function dial(hop: Hop, signal?: AbortSignal): Promise<Duplex> {
       ...(hop.bindAddress ? {localAddress: hop.bindAddress} : {}),
     })
     const timer = setTimeout(() => fail(new Error('no answer')), hop.connectTimeoutMs)
-    const onAbort = () => fail(signal!.reason as Error)
+    const onAbort = () => fail(abortReason(signal!))
     const settle = () => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)

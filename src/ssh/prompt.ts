@@ -1,6 +1,6 @@
 /** Questions to the person, and the program that asks them where there is no terminal. */
 import {spawn} from 'node:child_process'
-import {JnodeError, messageOf} from '../errors.ts'
+import {abortReason, JnodeError, messageOf} from '../errors.ts'
 
 export interface Question {
   /** As ssh words it; may have several lines, the last one is the prompt. */
@@ -53,7 +53,7 @@ function runAskpass(program: string, {text, hop}: Question, {env, signal}: {env:
     const chunks: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
     child.on('error', (error) => {
-      if (signal?.aborted) return reject(new JnodeError('interrupted', 'Interrupted'))
+      if (signal?.aborted) return reject(abortReason(signal))
       reject(new JnodeError('login-failed', `Cannot run SSH_ASKPASS (${program}): ${messageOf(error)}`, {hint: 'Set SSH_ASKPASS to a program that prints the answer, or run jnode in a terminal.'}))
     })
     child.on('close', (exitCode) => {

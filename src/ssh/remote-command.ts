@@ -5,7 +5,7 @@
  */
 import {randomBytes} from 'node:crypto'
 import type {Readable, Writable} from 'node:stream'
-import {JnodeError, throwIfAborted} from '../errors.ts'
+import {abortReason, JnodeError, throwIfAborted} from '../errors.ts'
 import {quote} from '../shell.ts'
 import type {FollowLines, RunCommand, RunResult} from './remote.ts'
 
@@ -125,13 +125,7 @@ async function guarded<T>(work: Promise<T>, shell: ShellProcess, limits: {label:
     }
     const onAbort = () => {
       shell.kill()
-      finish(() => {
-        try {
-          throwIfAborted(signal)
-        } catch (error) {
-          reject(error)
-        }
-      })
+      finish(() => reject(abortReason(signal!)))
     }
     const timer = setTimeout(() => {
       shell.kill()

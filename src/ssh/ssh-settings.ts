@@ -1,7 +1,7 @@
 /** What ssh itself would do for a host, asked of the program: `ssh -G`. */
 import {execFile} from 'node:child_process'
 import {homedir, userInfo} from 'node:os'
-import {JnodeError} from '../errors.ts'
+import {abortReason, JnodeError} from '../errors.ts'
 import {command} from '../shell.ts'
 import type {Target} from '../target.ts'
 
@@ -45,7 +45,7 @@ function run(program: string, args: string[], deps: HostConfigDeps): Promise<str
   return new Promise((resolve, reject) => {
     execFile(program, args, options, (error, stdout, stderr) => {
       if (!error) return resolve(stdout)
-      if (deps.signal?.aborted) return reject(new JnodeError('interrupted', 'Interrupted'))
+      if (deps.signal?.aborted) return reject(abortReason(deps.signal))
       if (error.code === 'ENOENT' || /(unknown|illegal) option/.test(stderr)) return resolve(null)
       const words = error.killed ? `it did not answer within ${SSH_G_TIMEOUT_MS / 1000} s` : stderr.trim().replaceAll(/\s*\r?\n/g, '; ')
       reject(

@@ -2,10 +2,10 @@
  * The ssh2 transport: one connection per hop, each inside the one before, everything else multiplexed on it.
  * The only file that imports ssh2. Traps it steps around: Nagle, host keys unchecked by default, no keepalive.
  */
-import {createRequire} from 'node:module'
 import type {Duplex} from 'node:stream'
 import ssh2, {type Client, type ClientChannel, type ConnectConfig} from 'ssh2'
-import {JnodeError, throwIfAborted} from '../errors.ts'
+import {abortReason, JnodeError, throwIfAborted} from '../errors.ts'
+import {algorithmsFor} from './algorithms.ts'
 import type {AuthSession} from './auth.ts'
 import {dial, unreachable} from './dial.ts'
 import type {Hop} from './host-config.ts'
@@ -45,24 +45,6 @@ export interface SshRemote extends Remote {
 /** A link that is silent for three times this long is dead: 12 s. */
 const KEEPALIVE_INTERVAL_MS = 4000
 const KEEPALIVE_MISSES = 2
-
-/**
- * ssh2 asks for AES-GCM first, which is the fastest. Its chacha20 in JavaScript, used where its native part was not
- * built, keeps one nonce for all connections, so that one inside another would send garbage: there it is not offered.
- */
-function ciphers(depth: number): NonNullable<ConnectConfig['algorithms']>['cipher'] {
-  return {append: [], prepend: [], remove: depth > 0 && !hasNativePart() ? ['chacha20-poly1305@openssh.com'] : []}
-}
-
-/** Loading it is the test: one built for another Node is there and of no use. ssh2 has loaded it by now. */
-function hasNativePart(): boolean {
-  try {
-    createRequire(import.meta.url)('ssh2/lib/protocol/crypto/build/Release/sshcrypto.node')
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** Logs in hop by hop and answers with the last one; closes what it opened when a hop fails. */
 export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: AbortSignal): Promise<SshRemote> {
@@ -114,6 +96,7 @@ function closedWithoutAWord(error: unknown): boolean {
 }
 
 async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<SshRemote> {
+  const algorithms = algorithmsFor(hop, depth)
   const sock = await dial()
   const client = new ssh2.Client()
   // Each channel that is being opened listens for the end of the connection, and a browser opens many at once.
@@ -146,7 +129,7 @@ async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<
   try {
     await new Promise<void>((resolve, reject) => {
       const onAbort = () => {
-        refusal = signal!.reason
+        refusal = abortReason(signal!)
         client.destroy()
         reject(refusal as Error)
       }
@@ -165,10 +148,7 @@ async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<
         ...keepalive(hop),
         hostVerifier,
         authHandler: auth.handler as unknown as NonNullable<ConnectConfig['authHandler']>,
-        algorithms: {
-          cipher: ciphers(depth)!,
-          serverHostKey: door.hostKeyAlgorithms(hop) as never,
-        },
+        algorithms: {...algorithms, serverHostKey: door.hostKeyAlgorithms(hop)} as NonNullable<ConnectConfig['algorithms']>,
       })
       auth.attach(client)
     })
@@ -307,7 +287,7 @@ function openChannel(client: Client, label: string, signal: AbortSignal | undefi
   throwIfAborted(signal)
   return new Promise((resolve, reject) => {
     const onClose = () => reject(new JnodeError('connection-lost', `The connection to ${label} is gone`))
-    const onAbort = () => reject(signal!.reason as Error)
+    const onAbort = () => reject(abortReason(signal!))
     const settle = () => {
       client.off('close', onClose)
       signal?.removeEventListener('abort', onAbort)

@@ -1,5 +1,5 @@
 /** Questions in the terminal, on stderr: stdout is for results. */
-import {JnodeError} from '../errors.ts'
+import {abortReason, JnodeError} from '../errors.ts'
 import type {Prompter} from '../ssh/prompt.ts'
 
 /** The prompter of a terminal; null where there is nobody to answer. `pause` frees the terminal from drawn steps. */
@@ -22,7 +22,7 @@ export function terminalPrompter(
           return echo ? await input({message, theme}, context) : await password({message, mask: false, theme}, context)
         } catch (cause) {
           // Ctrl-C in the question reaches us as an error of the question, not as a signal.
-          throw new JnodeError('interrupted', 'Interrupted', {cause})
+          throw signal?.aborted ? abortReason(signal) : new JnodeError('interrupted', 'Interrupted', {cause})
         }
       }),
   }

@@ -139,6 +139,23 @@ describe('a password typed in the terminal', () => {
   })
 })
 
+describe('the time of --wait is over', () => {
+  test('while a password is asked for: exit code 7, and nothing is left', async () => {
+    await sshd('gateway', {port: 2201, settings: 'PasswordAuthentication yes\nPubkeyAuthentication no'})
+    const running = jnode.spawn('start x --wait 3s --host head --jump gateway:2201', {terminal: true})
+    await running.says("alice@gateway's password:")
+    const {exitCode, stdout} = await running.ended
+    expect(stdout).toContain('The server was not ready within 3 s')
+    expect(exitCode).toBe(7)
+    await nothingLeft(lab)
+  })
+
+  test('while ssh is asked for its configuration: exit code 7', async () => {
+    await onLaptop('cat - ~/.ssh/config >~/.ssh/new && mv ~/.ssh/new ~/.ssh/config', 'Match exec "exec sleep 30"\n  User nobody\n')
+    expect(await jnode.fails('start x --wait 1s --host head')).toMatchObject({exitCode: 7, code: 'gave-up', message: 'The server was not ready within 1 s'})
+  })
+})
+
 describe('a whole session', () => {
   test('one hop to the head: one login per hop', async () => {
     await lab.exec('gateway', 'alice', 'umask 077 && cat >~/.ssh/id_ed25519', {input: await onLaptop('cat ~/.ssh/id_ed25519')})

@@ -72,4 +72,8 @@ describe('an aborted signal', () => {
     expect(failureOf(() => throwIfAborted(AbortSignal.abort(new JnodeError('gave-up', 'Too long'))))).toMatchObject({code: 'gave-up', message: 'Too long'})
     expect(failureOf(() => throwIfAborted(AbortSignal.abort(new DOMException('x'))))).toMatchObject({code: 'interrupted'})
   })
+
+  test('throws `gave-up` for a time limit of the platform', () => {
+    expect(failureOf(() => throwIfAborted(AbortSignal.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'))))).toMatchObject({code: 'gave-up', message: 'It took too long'})
+  })
 })
