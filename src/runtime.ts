@@ -141,11 +141,12 @@ function onPath(program: string, env: NodeJS.ProcessEnv): boolean {
 function logInto({env, tell, prompter, stateDir}: Outside & {stateDir: string}) {
   // Of all connections of this process: nothing is asked twice, and a reconnect need not ask for what was only a password.
   const secrets = emptySecrets()
+  const machines = new Map<string, string>()
   return async (cluster: ClusterTarget, {signal, silent = false}: ConnectOptions): Promise<OwnLink> => {
     const ssh = async (quiet: boolean) => {
       const {sshDoor} = await import('./ssh/door.ts')
       const asker = quiet ? noPrompter : prompter
-      return sshDoor({env, prompter: asker, secrets, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
+      return sshDoor({env, prompter: asker, secrets, machines, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
     }
     if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh(silent)).nodeFromHere(node, nodeSignal))
     const head = await (await ssh(silent)).open(cluster.hops, signal)

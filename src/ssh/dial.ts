@@ -1,4 +1,5 @@
 /** The way to the first hop, and the words for when there is none. */
+import {lookup} from 'node:dns/promises'
 import {connect} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {abortReason, JnodeError, messageOf, throwIfAborted} from '../errors.ts'
@@ -6,17 +7,38 @@ import type {Hop} from './host-config.ts'
 import {coalesceWrites} from './packets.ts'
 import {openProxy} from './proxy-command.ts'
 
-/** A byte pipe to the first hop. Throws `unreachable`, or what the signal was aborted with. */
+/** A byte pipe to the first hop, to the first of its addresses that answers. Throws `unreachable`, or what the signal was aborted with. */
 export async function dial(hop: Hop, signal?: AbortSignal): Promise<Duplex> {
   throwIfAborted(signal)
   if (hop.proxyCommand !== null) return openProxy(hop.proxyCommand)
+  let last: unknown = null
+  for (const address of await addressesOf(hop)) {
+    throwIfAborted(signal)
+    try {
+      return await connectTo(address, hop, signal)
+    } catch (error) {
+      last = error
+    }
+  }
+  throw last
+}
+
+/** As ssh: in the resolver's order, the one that is meant before the others. */
+async function addressesOf(hop: Hop): Promise<string[]> {
+  const found = await lookup(hop.host, {all: true, family: hop.addressFamily}).catch((cause: unknown) => {
+    throw unreachable(hop, cause)
+  })
+  const addresses = found.map(({address}) => address)
+  return addresses.sort((a, b) => Number(b === hop.address) - Number(a === hop.address))
+}
+
+function connectTo(address: string, hop: Hop, signal?: AbortSignal): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const socket = connect({
-      host: hop.host,
+      host: address,
       port: hop.port,
       noDelay: true,
       keepAlive: true,
-      ...(hop.addressFamily ? {family: hop.addressFamily} : {}),
       ...(hop.bindAddress ? {localAddress: hop.bindAddress} : {}),
     })
     const timer = setTimeout(() => fail(new Error('no answer')), hop.connectTimeoutMs)

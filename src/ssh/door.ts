@@ -12,6 +12,8 @@ export interface DoorOptions {
   prompter: Prompter
   /** What the user has typed so far; more is added. */
   secrets: Secrets
+  /** By label of a head node: the machine that its name meant at the last login, to come back to; kept up to date here. */
+  machines: Map<string, string>
   /** Text of a server that the user should see while logging in. */
   tell(text: string): void
   /** A known_hosts file of the cluster, read before the user's own; null for none. */
@@ -32,7 +34,7 @@ export interface Door {
   nodeFromHere(node: Node, signal?: AbortSignal): Promise<SshRemote>
 }
 
-export function sshDoor({env, prompter, secrets, tell, knownHosts, nodesFile}: DoorOptions): Door {
+export function sshDoor({env, prompter, secrets, machines, tell, knownHosts, nodesFile}: DoorOptions): Door {
   const keeper = (nodeKeys: string[] | null): DoorKeeper => {
     const acceptNewFile = nodeKeys === null ? {} : {acceptNewFile: nodesFile}
     const pinned = nodeKeys === null || nodeKeys.length === 0 ? {} : {pinned: nodeKeys}
@@ -47,7 +49,11 @@ export function sshDoor({env, prompter, secrets, tell, knownHosts, nodesFile}: D
     async open(targets, signal) {
       const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
       if (!prompter.canAsk) refuseSecondFactors(hops, secrets)
-      return openSsh(hops.map(withKnownHosts), keeper(null), signal)
+      const head = hops.at(-1)!
+      head.address = machines.get(head.label) ?? null
+      const remote = await openSsh(hops.map(withKnownHosts), keeper(null), signal)
+      void machineOf(remote).then((address) => (address === null ? machines.delete(head.label) : machines.set(head.label, address)))
+      return remote
     },
     nodeThrough(head, node, signal) {
       const hop = nodeLike(head.hop, node.name)
@@ -69,9 +75,16 @@ function refuseSecondFactors(hops: readonly Hop[], {secondFactor}: Secrets): voi
   if (asking) throw new JnodeError('login-failed', `${asking.label} asks for more than a key or a password to log in, and nobody is here to answer`, {hint: 'Log in yourself.'})
 }
 
+/** Which of the machines of one name this is: the address that was dialled here, else the one that its sshd tells. */
+async function machineOf(remote: SshRemote): Promise<string | null> {
+  if (remote.address !== null) return remote.address
+  const [answer] = await remote.run(['echo "$SSH_CONNECTION"']).catch(() => [])
+  return /^\S+ \S+ (\S+) \S+$/m.exec(answer?.stdout ?? '')?.[1] ?? null
+}
+
 /** The user's keys and account on the head node serve on its nodes too. */
 function nodeLike(head: Hop, name: string): Hop {
-  return {...head, alias: name, host: name, port: 22, label: `${head.user}@${name}`, hostKeyAlias: null, proxyCommand: null, sshCommand: `${head.sshCommand} ssh ${name}`}
+  return {...head, alias: name, host: name, address: null, port: 22, label: `${head.user}@${name}`, hostKeyAlias: null, proxyCommand: null, sshCommand: `${head.sshCommand} ssh ${name}`}
 }
 
 /** A server shows the key of the type it is asked for first; so the types that are pinned come first. */

@@ -13,6 +13,8 @@ export interface Hop {
   /** What the user typed, before HostName took effect. */
   alias: string
   host: string
+  /** The one machine that is meant where the name stands for several; null for any of them. */
+  address: string | null
   port: number
   user: string
   /** `user@host`, with the port where it is not 22: for sentences. */
@@ -107,6 +109,7 @@ async function hopOf(target: Target, settings: Settings, deps: HostConfigDeps): 
   return {
     alias: target.host,
     host,
+    address: null,
     port,
     user,
     label: targetText({user, host, port: port === 22 ? null : port}),

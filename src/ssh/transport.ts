@@ -2,6 +2,7 @@
  * The ssh2 transport: one connection per hop, each inside the one before, everything else multiplexed on it.
  * The only file that imports ssh2. Traps it steps around: Nagle, host keys unchecked by default, no keepalive.
  */
+import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import ssh2, {type Client, type ClientChannel, type ConnectConfig} from 'ssh2'
 import {abortReason, JnodeError, throwIfAborted} from '../errors.ts'
@@ -38,6 +39,8 @@ export const keyTools: KeyTools = {
 
 export interface SshRemote extends Remote {
   readonly hop: Hop
+  /** The address that was dialled, where that happened on this computer. */
+  readonly address: string | null
   /** Logs in to one more hop, through this one. */
   next(hop: Hop, door: DoorKeeper, signal?: AbortSignal): Promise<SshRemote>
 }
@@ -54,7 +57,12 @@ export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: A
   try {
     for (const hop of hops) {
       const before = chain.at(-1)
-      chain.push(before ? await before.next(hop, door, signal) : await logInTo(hop, {door, depth: 0, dial: () => dial(hop, signal), signal}))
+      const enter = (place: Hop) => (before ? before.next(place, door, signal) : logInTo(place, {door, depth: 0, dial: () => dial(place, signal), signal}))
+      chain.push(await enter(hop).catch((error: unknown) => {
+        // That machine is gone, or is another one now: any of those that have the name will do.
+        if (hop.address === null || !(error instanceof JnodeError) || (error.code !== 'unreachable' && error.code !== 'host-key')) throw error
+        return enter({...hop, address: null})
+      }))
     }
   } catch (error) {
     await close()
@@ -161,7 +169,7 @@ async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<
     handshakeTimer.end()
     auth.done()
   }
-  return remoteOver(client, {hop, depth})
+  return remoteOver(client, {hop, depth, address: (sock as Partial<Socket>).remoteAddress ?? null})
 }
 
 /** The user's own where it notices sooner: people set a longer one to keep a quiet connection open, not to learn late of its end. */
@@ -210,7 +218,7 @@ function pausable(limitMs: number, onTimeout: () => void) {
   }
 }
 
-function remoteOver(client: Client, {hop, depth}: {hop: Hop; depth: number}): SshRemote {
+function remoteOver(client: Client, {hop, depth, address}: {hop: Hop; depth: number; address: string | null}): SshRemote {
   const {label} = hop
   const {keepaliveInterval, keepaliveCountMax} = keepalive(hop)
   let lastError = ''
@@ -244,6 +252,7 @@ function remoteOver(client: Client, {hop, depth}: {hop: Hop; depth: number}): Ss
   }
   return {
     hop,
+    address,
     label,
     run: runOver(shells.run, label),
     follow: followOver(shells.follow, label),
@@ -252,7 +261,10 @@ function remoteOver(client: Client, {hop, depth}: {hop: Hop; depth: number}): Ss
     async next(nextHop, door, signal) {
       beforeForwarding()
       const dialNext = async () => {
-        const sock = await openChannel(client, label, signal, (done) => client.forwardOut('127.0.0.1', 0, nextHop.host, nextHop.port, done)).catch((error: unknown) => {
+        const limit = AbortSignal.timeout(nextHop.connectTimeoutMs)
+        const either = signal ? AbortSignal.any([signal, limit]) : limit
+        const sock = await openChannel(client, label, either, (done) => client.forwardOut('127.0.0.1', 0, nextHop.address ?? nextHop.host, nextHop.port, done)).catch((error: unknown) => {
+          if (limit.aborted && !signal?.aborted) throw unreachable(nextHop, new Error('no answer'), hop.alias)
           throw isRefusal(error) ? unreachable(nextHop, error.cause ?? error, hop.alias) : error
         })
         fitPackets(sock, depth)

@@ -6,7 +6,7 @@ import {openTunnel} from '../../src/tunnel/tunnel.ts'
 import {parseTarget} from '../../src/target.ts'
 
 const [port = '', path = '', nodesFile = ''] = process.argv.slice(2)
-const door = sshDoor({env: process.env, prompter: noPrompter, secrets: emptySecrets(), tell: () => {}, knownHosts: null, nodesFile: nodesFile})
+const door = sshDoor({env: process.env, prompter: noPrompter, secrets: emptySecrets(), tell: () => {}, machines: new Map(), knownHosts: null, nodesFile: nodesFile})
 const head = await door.open([parseTarget('head')])
 const node = await door.nodeThrough(head, {name: 'node1', hostKeys: []})
 const tcp = await openTunnel({port: 0, orNext: false})

@@ -195,6 +195,46 @@ describe('a whole session', () => {
   })
 })
 
+describe('a head node that is really several, under one name', () => {
+  const A = '10.10.2.1'
+  const B = '10.10.3.1'
+  const head = (address: string) => lab.sshd('head', {port: 2204, address, settings: ''})
+  const known = (host: HostName) => lab.exec(host, 'alice', 'sed -n s/^head,/login,/p ~/.ssh/known_hosts >~/login && cat ~/login >>~/.ssh/known_hosts && rm ~/login')
+  const accepted = async (address: string) => Number((await lab.exec('head', 'root', `grep -c '^Accepted .* for alice' /var/log/sshd-2204-${address}.log || true`, {cwd: '/'})).stdout)
+
+  const connectedAgain = (times: number) => until('the tunnel is back', async () => (await onLaptop('tac ~/.local/state/jnode/keeper.log | sed "/ keeping /q"')).split('Connected again').length > times, 60_000)
+
+  test('the one that was taken is taken again, and another one when it has died', async () => {
+    await known('laptop')
+    const stopB = await head(B)
+    const session = await jnode.ok('start several --host login:2204 --jump gateway')
+    expect(await answers(lab, session.url!)).toEqual(OPEN)
+    const logins = await accepted(B)
+    // The name's first address, as the gateway's resolver sorts them, works from now on; yet the session stays where it was.
+    onTestFinished(await head(A))
+    const atA = await accepted(A)
+    await lab.exec('head', 'root', `for child in $(pgrep -P $(cat /run/sshd-2204-${B}/pid)); do pkill -KILL -P $child; kill -KILL $child; done`, {cwd: '/'})
+    await connectedAgain(1)
+    expect([await accepted(A) - atA, await accepted(B) - logins]).toEqual([0, 1])
+    await stopB()
+    await connectedAgain(2)
+    expect(await answers(lab, session.url!)).toEqual(OPEN)
+    expect(await accepted(A) - atA).toBe(1)
+    await jnode.ok('stop several')
+    await nothingLeft(lab)
+  })
+
+  test('straight from here: the first of its addresses that answers', async () => {
+    await lab.exec('gateway', 'alice', 'umask 077 && cat >~/.ssh/id_ed25519', {input: await onLaptop('cat ~/.ssh/id_ed25519')})
+    await lab.exec('gateway', 'alice', 'cat >~/.ssh/known_hosts', {input: await onLaptop('cat ~/.ssh/known_hosts')})
+    await known('gateway')
+    onTestFinished(await head(B))
+    const before = await accepted(B)
+    await jnode.ok('start x --dry-run --host login:2204', {host: 'gateway'})
+    expect(await accepted(B) - before).toBe(1)
+  })
+})
+
 describe('a gateway that takes two unfinished logins at once (MaxStartups), and is busy with two', () => {
   const line = 'start x --dry-run --host head --jump gateway:2201'
   async function busy() {

@@ -66,6 +66,8 @@ function logOf(port: number): string {
 
 export interface ExtraSshd {
   port: number
+  /** The one address of the host that it listens on; all of them when not given. */
+  address?: string
   /** Lines of sshd_config in the place of the lab's usual ones. */
   settings: string
   /** A PAM stack; sshd uses it where `settings` says `UsePAM yes`. */
@@ -75,21 +77,24 @@ export interface ExtraSshd {
 }
 
 /** Starts one more SSH server on a host, with the same host key; the function returned ends it. */
-export async function startSshd(lab: string, host: HostName, {port, settings, pam, before = ''}: ExtraSshd): Promise<() => Promise<void>> {
-  const directory = join(labPaths(lab).host(host), 'run', `sshd-${port}`)
-  const inside = `/run/sshd-${port}`
+export async function startSshd(lab: string, host: HostName, {port, address, settings, pam, before = ''}: ExtraSshd): Promise<() => Promise<void>> {
+  const name = address ? `sshd-${port}-${address}` : `sshd-${port}`
+  const directory = join(labPaths(lab).host(host), 'run', name)
+  const inside = `/run/${name}`
   // Of most keywords the first line counts, but of some the last one.
   const rest = SSHD_CONFIG.split('\n').filter((line) => !settings.includes(line.split(' ')[0]!))
   await mkdir(join(directory, 'pam.d'), {recursive: true})
   await writeFile(join(directory, 'pam.d', 'sshd'), pam ?? '')
-  await writeFile(join(directory, 'sshd_config'), `Port ${port}\nPidFile ${inside}/pid\n${settings}\n${rest.join('\n')}`)
-  const start = `set -e\nmount --bind ${inside}/pam.d /etc/pam.d\n${before}\nexec /usr/sbin/sshd -f ${inside}/sshd_config -E /var/log/${logOf(port)}`
+  await writeFile(join(directory, 'sshd_config'), `Port ${port}\n${address ? `ListenAddress ${address}\n` : ''}PidFile ${inside}/pid\n${settings}\n${rest.join('\n')}`)
+  const start = `set -e\nmount --bind ${inside}/pam.d /etc/pam.d\n${before}\nexec /usr/sbin/sshd -f ${inside}/sshd_config -E /var/log/${address ? `${name}.log` : logOf(port)}`
   const asRoot = (command: readonly string[] | string) => execIn({lab, host, user: 'root'}, command, {cwd: '/'})
   const {exitCode, stderr} = await asRoot(['unshare', '--mount', 'sh', '-c', start])
   if (exitCode !== 0) throw new Error(`sshd on port ${port} of ${host} did not start: ${stderr}`)
-  await until(`sshd on port ${port} of ${host}`, async () => (await asRoot(['ss', '-Hltn', `sport = :${port}`])).stdout !== '')
+  const listens = async () => (await asRoot(['ss', '-Hltn', `sport = :${port}${address ? ` and src ${address}` : ''}`])).stdout !== ''
+  await until(`sshd on port ${port} of ${host}`, listens)
   return async () => {
-    await asRoot(`pid=$(cat ${inside}/pid) && pkill -KILL -P $pid; kill -KILL $pid; rm -rf ${inside}`)
-    await until(`end of sshd on port ${port}`, async () => (await asRoot(['ss', '-Hltn', `sport = :${port}`])).stdout === '')
+    // A connection has two processes, one below the other, and lives on in either.
+    await asRoot(`pid=$(cat ${inside}/pid); for child in $(pgrep -P $pid); do pkill -KILL -P $child; kill -KILL $child; done; kill -KILL $pid; rm -rf ${inside}`)
+    await until(`end of sshd on port ${port} of ${host}`, async () => !(await listens()))
   }
 }

@@ -55,7 +55,7 @@ export function fqdn(host: HostName): string {
   return `${host}.local`
 }
 
-/** /etc/hosts, the same on every host. Second addresses have names of their own, so that each name has one address. */
+/** /etc/hosts, the same on every host. Second addresses have names of their own, so that each name but `login` has one address. */
 export function hostsFile(): string {
   return [
     '127.0.0.1 localhost',
@@ -63,6 +63,9 @@ export function hostsFile(): string {
     ...HOST_NAMES.map((host) => `${HOSTS[host].address} ${fqdn(host)} ${host}`),
     '10.10.2.2 gateway-lan.local gateway-lan',
     '10.10.2.1 head-lan.local head-lan',
+    // One name for several machines, as sites have it for their head nodes: both are the head here.
+    '10.10.2.1 login.local login',
+    '10.10.3.1 login.local login',
     '',
   ].join('\n')
 }

@@ -187,6 +187,7 @@ export function hopTo(changes: Partial<Hop>): Hop {
   return {
     alias: 'head',
     host: '127.0.0.1',
+    address: null,
     port: 22,
     user: 'user',
     label: 'user@127.0.0.1',

@@ -22,7 +22,7 @@ async function makeCluster(options: FakeClusterOptions = {}): Promise<FakeCluste
 }
 
 function doorOf(cluster: FakeCluster, prompter: Prompter = noPrompter) {
-  return sshDoor({env: cluster.laptop.env, prompter, secrets: emptySecrets(), tell: () => {}, knownHosts: null, nodesFile: join(cluster.laptop.home, 'nodes')})
+  return sshDoor({env: cluster.laptop.env, prompter, secrets: emptySecrets(), tell: () => {}, machines: new Map(), knownHosts: null, nodesFile: join(cluster.laptop.home, 'nodes')})
 }
 
 async function logIn(cluster: FakeCluster): Promise<SshRemote> {
