@@ -151,7 +151,7 @@ describe('the time of --wait is over', () => {
   })
 
   test('while ssh is asked for its configuration: exit code 7', async () => {
-    await onLaptop('cat - ~/.ssh/config >~/.ssh/new && mv ~/.ssh/new ~/.ssh/config', 'Match exec "exec sleep 30"\n  User nobody\n')
+    await onLaptop('cat - ~/.ssh/config >~/.ssh/new && mv ~/.ssh/new ~/.ssh/config', 'Match exec "exec sleep 6"\n  User nobody\n')
     expect(await jnode.fails('start x --wait 1s --host head')).toMatchObject({exitCode: 7, code: 'gave-up', message: 'The server was not ready within 1 s'})
   })
 })
