@@ -101,7 +101,8 @@ async function lease(asked: Extract<Asked, {what: 'head' | 'node'}>, {res, say, 
   let link: ClusterLink | null = null
   try {
     const shared = await ready
-    if (signal.aborted) return
+    // The last user has gone in this very moment: there is nothing to borrow any more.
+    if (!shared.usable()) return void res.destroy()
     link = shared.hold(true)
     const remote = asked.what === 'head' ? link.head : await link.toNode(asked.node, signal)
     remotes.set(of, remote)

@@ -79,10 +79,10 @@ export function links({stateDir, tell, logIn}: LinksOptions) {
   return {
     async connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink> {
       const mine = own.get(wayTo(cluster))
-      if (mine && !options.silent) return mine.shared.hold()
+      if (mine?.shared.usable() && !options.silent) return mine.shared.hold()
       // After a loss a new one, unless others still use the old one well.
       await mine?.base.close()
-      if (mine && mine.shared.users() > 0) {
+      if (mine?.shared.usable()) {
         const link = mine.shared.hold()
         if (await answers(link, options.signal)) return link
         await mine.shared.end()

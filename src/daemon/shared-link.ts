@@ -8,9 +8,10 @@ export interface OwnLink extends Omit<ClusterLink, 'toNode'> {
 }
 
 export interface SharedLink {
-  /** Settles with the reason when the connection is lost or closed. */
+  /** Settles with the reason when the connection is lost, or its last user has gone. */
   readonly closed: Promise<string>
-  users(): number
+  /** Whether it can be held: not once its last user has gone. */
+  usable(): boolean
   /** One user more. Its `close` gives back what it has taken; when the last one has, the connection is closed. */
   hold(silent?: boolean): ClusterLink
   /** Closes the connection, whoever uses it. */
@@ -25,6 +26,9 @@ interface SharedNode {
 export function shareLink(link: OwnLink): SharedLink {
   const nodes = new Map<string, SharedNode>()
   let holds = 0
+  const ended = new AbortController()
+  const closed = Promise.race([link.head.closed, reasonOf(ended.signal)])
+  void closed.then(() => ended.abort())
 
   function logIn(key: string, attempt: () => Promise<Remote>): SharedNode {
     const node: SharedNode = {remote: attempt(), users: 0}
@@ -63,11 +67,8 @@ export function shareLink(link: OwnLink): SharedLink {
     holds++
     const taken: (() => Promise<void>)[] = []
     const over = new AbortController()
-    const released = new Promise<string>((resolve) => {
-      over.signal.addEventListener('abort', () => resolve('the connection was closed'))
-    })
     return {
-      head: {...link.head, closed: Promise.race([link.head.closed, released])},
+      head: {...link.head, closed: Promise.race([link.head.closed, reasonOf(over.signal)])},
       async toNode(address, signal) {
         const {remote, giveBack} = await take(address, () => link.toNode(address, signal, silent))
         if (over.signal.aborted) await giveBack()
@@ -78,10 +79,16 @@ export function shareLink(link: OwnLink): SharedLink {
         if (over.signal.aborted) return
         over.abort()
         await Promise.all(taken.map((giveBack) => giveBack()))
-        if (--holds === 0) await link.close()
+        if (--holds > 0) return
+        ended.abort()
+        await link.close()
       },
     }
   }
 
-  return {closed: link.head.closed, users: () => holds, hold, end: () => link.close()}
+  return {closed, usable: () => !ended.signal.aborted, hold, end: () => link.close()}
+}
+
+function reasonOf(signal: AbortSignal): Promise<string> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve('the connection was closed')))
 }
