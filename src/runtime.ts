@@ -43,8 +43,8 @@ export type Runtime = ReturnType<typeof makeRuntime>
 
 /** Nothing is opened, read or loaded before it is asked for. */
 export function makeRuntime({env, tell, prompter}: Outside) {
-  const {configFile, stateDir} = userPaths(env)
-  const config = once(() => loadConfig(configFile))
+  const {configFile, siteConfigFiles, stateDir} = userPaths(env)
+  const config = once(() => loadConfig(configFile, siteConfigFiles))
   const hasLocalQsub = once(() => onPath('qsub', env))
   const place = async (flags: PlaceFlags): Promise<ClusterTarget> => resolveCluster(resolvePlace(flags, env), await config(), hasLocalQsub())
   const {connect, ...connections} = links({stateDir, tell, logIn: logInto({env, tell, prompter, stateDir})})

@@ -1,7 +1,7 @@
 /** Which Grid Engine, and how to get there. */
 import {JnodeError, shown} from '../errors.ts'
 import {parseTarget, targetText, type Target} from '../target.ts'
-import type {Config, ConfiguredCluster, SiteSettings} from './load.ts'
+import {NO_SETTINGS, type Config, type ConfiguredCluster, type SiteSettings} from './load.ts'
 import {meant} from './nearest.ts'
 
 /** A cluster with what the configuration says of it; null where it says nothing. */
@@ -24,10 +24,6 @@ export interface Place {
 }
 
 const LOCAL = 'local'
-const NO_SETTINGS: SiteSettings = {
-  route: null, pe: null, memory: null, gpu: null, sgeSetup: null, setup: [], app: null, knownHosts: null,
-}
-
 /**
  * The cluster that is meant: the one named, else the host named, else the configured default, else the only one
  * configured, else this machine where nothing is configured and it has qsub. Throws `usage`, `config`.
@@ -57,8 +53,8 @@ export function clusterOfSession({cluster, hops}: {cluster: string; hops: readon
 function onlyOne(config: Config): string | null {
   const names = [...config.clusters.keys()]
   if (names.length < 2) return names[0] ?? null
-  throw new JnodeError('config', `Which cluster is meant is not said; ${config.file} has ${names.join(', ')}`, {
-    hint: 'Say it with --cluster, or set default_cluster in that file.',
+  throw new JnodeError('config', `Which cluster is meant is not said; ${config.where} has ${names.join(', ')}`, {
+    hint: `Say it with --cluster, or set default_cluster in ${config.file}.`,
   })
 }
 
@@ -66,7 +62,7 @@ function configured(name: string, jump: string[] | undefined, config: Config): C
   const cluster = config.clusters.get(name)
   if (cluster) return target(name, {...cluster, jump: jump ?? cluster.jump})
   const hint = name === LOCAL ? 'For this machine itself, write --host local.' : meant(name, [...config.clusters.keys()], 'clusters')
-  throw new JnodeError('config', `There is no cluster ${shown(name)} in ${config.file}`, {hint})
+  throw new JnodeError('config', `There is no cluster ${shown(name)} in ${config.where}`, {hint})
 }
 
 function hostNamed(host: string, jump: string[] | undefined, config: Config): ClusterTarget {

@@ -1,4 +1,4 @@
-/** config.toml, read and checked. It holds no secrets: a token or password has no key here. */
+/** config.toml, the user's and the site's, read and checked. It holds no secrets: a token or password has no key here. */
 import {readFile} from 'node:fs/promises'
 import {homedir} from 'node:os'
 import {dirname, join, resolve} from 'node:path'
@@ -13,16 +13,27 @@ import {configShape, keysAt, type ClusterTable, type ConfigFile} from './shape.t
 export interface SiteSettings {
   route: Route | null
   pe: string | null
-  /** The resource that `--mem` asks for, and whether Grid Engine counts it per slot or per job. */
-  memory: {resource: string; per: 'slot' | 'job'} | null
+  /** The resources that `--mem` asks for, and whether Grid Engine counts each per slot or per job. */
+  memory: {resource: string; per: 'slot' | 'job'}[] | null
   gpu: {resource: string} | null
   /** Shell text that puts qsub on PATH. */
   sgeSetup: string | null
+  modules: string[]
+  conda: string | null
   /** Shell lines of the job before Jupyter. */
   setup: string[]
   app: string | null
+  /** For sessions that do not say how much they want. */
+  memoryBytes: number | null
+  runSeconds: number | null
+  project: string | null
   /** Absolute path. */
   knownHosts: string | null
+}
+
+export const NO_SETTINGS: SiteSettings = {
+  route: null, pe: null, memory: null, gpu: null, sgeSetup: null, modules: [], conda: null, setup: [], app: null,
+  memoryBytes: null, runSeconds: null, project: null, knownHosts: null,
 }
 
 export interface ConfiguredCluster {
@@ -34,26 +45,70 @@ export interface ConfiguredCluster {
 }
 
 export interface Config {
-  /** The file this comes from, for sentences; it need not exist. */
+  /** The user's own file; it need not exist. */
   file: string
+  /** All files that this comes from, for sentences. */
+  where: string
   defaultCluster: string | null
   clusters: ReadonlyMap<string, ConfiguredCluster>
   profiles: ReadonlyMap<string, FlagValues>
 }
 
-/** Reads the file; a missing one is an empty configuration. Throws `config` with file, key and what is right. */
-export async function loadConfig(file: string): Promise<Config> {
-  const raw = parseToml(await readText(file), file)
+/** What one file says. */
+interface Layer {
+  file: string
+  defaultCluster: string | null
+  clusters: ReadonlyMap<string, Partial<SiteSettings> & {host?: string; jump?: string[]}>
+  profiles: ReadonlyMap<string, FlagValues>
+}
+
+/**
+ * Reads the user's file and those of the site, the strongest first: what one says of a cluster or a profile stands key by
+ * key above what the next says. A missing file says nothing. Throws `config` with file, key and what is right.
+ */
+export async function loadConfig(file: string, siteFiles: readonly string[] = []): Promise<Config> {
+  const read = await Promise.all([file, ...siteFiles].map(readLayer))
+  const layers = read.filter((layer) => layer !== null)
+  const clusters = new Map(merged(layers.map((layer) => layer.clusters)).map(([name, said]) => [name, complete(name, said, layers)]))
+  for (const layer of layers) checkClustersNamed(layer, clusters)
+  return {
+    file,
+    where: layers.map((layer) => layer.file).join(' and ') || file,
+    defaultCluster: layers.find(({defaultCluster}) => defaultCluster !== null)?.defaultCluster ?? null,
+    clusters,
+    profiles: new Map(merged(layers.map((layer) => layer.profiles))),
+  }
+}
+
+function merged<T extends object>(layers: readonly ReadonlyMap<string, T>[]): [string, T][] {
+  const names = new Set(layers.flatMap((layer) => [...layer.keys()]))
+  return [...names].map((name) => [name, Object.assign({}, ...layers.map((layer) => layer.get(name)).reverse()) as T])
+}
+
+function complete(name: string, {host, jump, ...said}: Partial<SiteSettings> & {host?: string; jump?: string[]}, layers: readonly Layer[]): ConfiguredCluster {
+  if (host !== undefined) return {host, jump: jump ?? [], settings: {...NO_SETTINGS, ...said}}
+  const {file} = layers.find((layer) => layer.clusters.has(name))!
+  throw new JnodeError('config', `${pathText(['clusters', name, 'host'])} in ${file} is missing`, {hint: `Change it in ${file}.`})
+}
+
+async function readLayer(file: string): Promise<Layer | null> {
+  const text = await readText(file)
+  if (text === null) return null
+  return parseLayer(text, file)
+}
+
+function parseLayer(text: string, file: string): Layer {
+  const raw = parseToml(text, file)
   const checked = configShape.safeParse(raw)
   if (!checked.success) throw explain(checked.error.issues, raw, file)
   return understand(checked.data, file)
 }
 
-async function readText(file: string): Promise<string> {
+async function readText(file: string): Promise<string | null> {
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw new JnodeError('config', `The configuration ${file} cannot be read: ${messageOf(cause)}`, {hint: 'Check that it is a file and that you may read it.', cause})
   }
 }
@@ -75,13 +130,15 @@ function parseToml(text: string, file: string): unknown {
 /** One thing wrong with the shape, in words. A misspelt key comes first: it explains the one that is missing. */
 function explain(issues: readonly z.core.$ZodIssue[], raw: unknown, file: string): JnodeError {
   const issue = issues.find(({code}) => code === 'unrecognized_keys') ?? issues[0]!
+  // A single table may stand where a list of them could.
+  const path = issue.path.filter((key, i) => typeof key !== 'number' || Array.isArray(valueAt(raw, issue.path.slice(0, i))))
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!
-    return new JnodeError('config', `${pathText([...issue.path, key])} in ${file} is not a key of jnode’s configuration`, {hint: meant(key, keysAt(issue.path), 'keys there')})
+    return new JnodeError('config', `${pathText([...path, key])} in ${file} is not a key of jnode’s configuration`, {hint: meant(key, keysAt(issue.path), 'keys there')})
   }
-  const value = valueAt(raw, issue.path)
+  const value = valueAt(raw, path)
   const found = value === undefined ? '' : `, not ${kindOf(value)}`
-  return new JnodeError('config', `${pathText(issue.path)} in ${file} ${issue.message}${found}`, {hint: `Change it in ${file}.`})
+  return new JnodeError('config', `${pathText(path)} in ${file} ${issue.message}${found}`, {hint: `Change it in ${file}.`})
 }
 
 function pathText(path: readonly PropertyKey[]): string {
@@ -99,16 +156,19 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'a table' : String(value)
 }
 
-function understand(data: ConfigFile, file: string): Config {
-  const clusters = new Map(Object.entries(data.clusters ?? {}).map(([name, table]) => [name, configuredCluster(name, table, file)]))
+function understand(data: ConfigFile, file: string): Layer {
+  const clusters = new Map(Object.entries(data.clusters ?? {}).map(([name, table]) => [name, clusterSaid(name, table, file)]))
   const profiles = new Map(Object.entries(data.profiles ?? {}).map(([name, table]) => [name, values(table, `profiles.${name}`, file)]))
-  const mustExist = (name: string | undefined, key: string) => {
-    if (name === undefined || clusters.has(name)) return
+  return {file, defaultCluster: data.default_cluster ?? null, clusters, profiles}
+}
+
+function checkClustersNamed({file, defaultCluster, profiles}: Layer, clusters: ReadonlyMap<string, unknown>): void {
+  const mustExist = (name: string | null | undefined, key: string) => {
+    if (name === null || name === undefined || clusters.has(name)) return
     throw new JnodeError('config', `${key} in ${file} names the cluster ${shown(name)}, which is not there`, {hint: meant(name, [...clusters.keys()], 'clusters')})
   }
-  mustExist(data.default_cluster, 'default_cluster')
+  mustExist(defaultCluster, 'default_cluster')
   for (const [name, profile] of profiles) mustExist(profile.cluster, `profiles.${name}.cluster`)
-  return {file, defaultCluster: data.default_cluster ?? null, clusters, profiles}
 }
 
 /** Reads values by the rules of the flags; what is wrong with them is wrong with the file. */
@@ -121,25 +181,18 @@ function values(given: GivenFlags, section: string, file: string): FlagValues {
   }
 }
 
-function configuredCluster(name: string, table: ClusterTable, file: string): ConfiguredCluster {
+/** A key is there only where a value was given. */
+function clusterSaid(name: string, table: ClusterTable, file: string): Partial<SiteSettings> & {host?: string; jump?: string[]} {
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$/.test(name)) {
     throw new JnodeError('config', `${shown(name)} in ${file} cannot be the name of a cluster`, {hint: 'Use at most 40 letters, digits, "-", "_" and dots.'})
   }
-  const {host, jump, route, pe, app, setup} = table
-  const read = values({host, jump, route, pe, app, setup}, `clusters.${name}`, file)
+  const {memory, gpu, sge_setup: sgeSetup, known_hosts: knownHosts, ...flags} = table
   return {
-    host: read.host!,
-    jump: read.jump ?? [],
-    settings: {
-      route: read.route ?? null,
-      pe: read.pe ?? null,
-      memory: table.memory ?? null,
-      gpu: table.gpu ?? null,
-      sgeSetup: table.sge_setup ?? null,
-      setup: read.setup ?? [],
-      app: read.app ?? null,
-      knownHosts: table.known_hosts === undefined ? null : localPath(table.known_hosts, file),
-    },
+    ...values(flags, `clusters.${name}`, file),
+    ...(memory && {memory}),
+    ...(gpu && {gpu}),
+    ...(sgeSetup !== undefined && {sgeSetup}),
+    ...(knownHosts !== undefined && {knownHosts: localPath(knownHosts, file)}),
   }
 }
 

@@ -13,20 +13,28 @@ const named = <S extends z.core.SomeType>(value: S, section: string) => z.record
 
 const resource = (example: string) => text(example).regex(/^[A-Za-z0-9_.-]+$/, 'must be the name of one resource')
 
+const memoryShape = table(
+  {resource: resource('h_vmem'), per: z.enum(['slot', 'job'], mustBe('"slot" or "job"'))},
+  'a table, such as {resource = "h_vmem", per = "slot"}',
+)
+
 const clusterShape = table(
   {
-    host: text('you@head.example.org'),
+    // Required too, but perhaps in another file: see load.ts.
+    host: text('you@head.example.org').optional(),
     jump: texts('you@gateway.example.org').optional(),
     route: text('auto').optional(),
     pe: text('smp').optional(),
-    memory: table(
-      {resource: resource('h_vmem'), per: z.enum(['slot', 'job'], mustBe('"slot" or "job"'))},
-      'a table, such as {resource = "h_vmem", per = "slot"}',
-    ).optional(),
+    memory: z.preprocess((given) => (Array.isArray(given) ? given : [given]), z.array(memoryShape).min(1, 'must name a resource')).optional(),
     gpu: table({resource: resource('gpu')}, 'a table, such as {resource = "gpu"}').optional(),
     sge_setup: text('. /opt/sge/default/common/settings.sh').optional(),
+    module: texts('python/3.12').optional(),
+    conda: text('base').optional(),
     setup: texts('source /etc/profile.d/modules.sh').optional(),
     app: text('lab').optional(),
+    mem: text('4G').optional(),
+    time: text('8h').optional(),
+    project: text('my_project').optional(),
     known_hosts: text('~/.ssh/known_hosts').optional(),
   },
   'a table, such as [clusters.NAME]',

@@ -54,7 +54,7 @@ export interface StartOptions extends TunnelOptions {
   app: string
   /** Jupyter's root: absolute, or counted from the home directory on the cluster; null is the home directory. */
   dir: string | null
-  /** The profile's, then the flags'. */
+  /** The cluster's, then the profile's, then the flags'. */
   modules: string[]
   conda: string | null
   /** Shell text of the job: the cluster's, then the profile's, then the flags'. */
@@ -72,23 +72,25 @@ export function resolveStart(given: StartFlags, {config, env, hasLocalQsub, cwd}
   const levels = levelsOf(flags, env, profileNamed(profile, config))
   const cluster = resolveCluster(placeOf(levels), config, hasLocalQsub)
   const values: FlagValues = {...levels[2], ...levels[1], ...levels[0]}
+  const cores = values.cores ?? 1
   return {
     cluster,
-    cores: values.cores ?? 1,
-    memoryBytes: values.memoryBytes ?? null,
+    cores,
+    memoryBytes: values.memoryBytes ?? cluster.memoryBytes,
     gpus: values.gpus ?? 0,
-    runSeconds: values.runSeconds ?? null,
+    runSeconds: values.runSeconds ?? cluster.runSeconds,
     idleSeconds: values.idleSeconds ?? null,
     queue: values.queue ?? null,
     node: values.node ?? null,
-    pe: values.pe ?? cluster.pe,
-    project: values.project ?? null,
+    // The cluster's is for several slots: some sites refuse it for one.
+    pe: values.pe ?? (cores > 1 ? cluster.pe : null),
+    project: values.project ?? cluster.project,
     account: values.account ?? null,
     sgeArgs: together(levels, 'sgeArgs'),
     app: values.app ?? cluster.app ?? 'auto',
     dir: workingDirectory(levels, cluster, cwd),
-    modules: together(levels, 'modules'),
-    conda: values.conda ?? null,
+    modules: [...cluster.modules, ...together(levels, 'modules')],
+    conda: values.conda ?? cluster.conda,
     setup: [...cluster.setup, ...together(levels, 'setup')],
     route: values.route ?? cluster.route ?? 'auto',
     ...tunnelOptions(levels, values),
@@ -136,7 +138,7 @@ function profileNamed(name: string | undefined, config: Config): FlagValues {
   if (name === undefined) return {}
   const profile = config.profiles.get(name)
   if (profile) return profile
-  throw new JnodeError('config', `There is no profile ${shown(name)} in ${config.file}`, {hint: meant(name, [...config.profiles.keys()], 'profiles')})
+  throw new JnodeError('config', `There is no profile ${shown(name)} in ${config.where}`, {hint: meant(name, [...config.profiles.keys()], 'profiles')})
 }
 
 /** Cluster or host from the strongest source that names one; the gateways from no weaker source than that. */

@@ -8,8 +8,11 @@ import {proofOf} from '../jupyter/api.ts'
 import {jobScript} from '../jupyter/job-script.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {createRemoteSession, jobNameOf, remoteDir} from '../session/remote-store.ts'
-import {chooseParallelEnvironment, chooseResources} from '../sge/choose.ts'
+import {tightAddressSpace} from '../sge/address-space.ts'
+import {chooseResources} from '../sge/choose-resources.ts'
+import {chooseParallelEnvironment} from '../sge/choose.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
+import type {Learn} from '../sge/discovery.ts'
 import {qsubArguments, type Submission} from '../sge/qsub.ts'
 import {discoverSite, type Site} from '../sge/site.ts'
 import type {Remote} from '../ssh/remote.ts'
@@ -123,22 +126,31 @@ async function logInAndPrepare(input: StartInput, {lend}: {lend: boolean}, deps:
   }
 }
 
+/** What the configuration names need not be learnt: qsub itself says where it is wrong. */
+function neededFor({cluster, cores, pe, memoryBytes, gpus}: StartOptions): Learn {
+  return {
+    parallelEnvironments: pe === null ? cores > 1 : pe !== cluster.pe,
+    resources: (memoryBytes !== null && cluster.memory === null) || gpus > 0,
+    account: false,
+  }
+}
+
 /** Learns what the site calls things, and says in its words what the user asked for. */
 export async function prepare({name, options, signal}: StartInput, {head}: ClusterLink, deps: Deps): Promise<Prepared> {
   const {cluster} = options
-  const learn = {parallelEnvironments: options.cores > 1 || options.pe !== null, resources: options.memoryBytes !== null || options.gpus > 0}
-  const site = await ask(head.run, discoverSite({setup: cluster.sgeSetup, learn}), {signal})
+  const site = await ask(head.run, discoverSite({setup: cluster.sgeSetup, learn: neededFor(options)}), {signal})
+  const resources = chooseResources(site, options, cluster)
+  const request = {slots: options.cores, memoryBytes: options.memoryBytes, gpus: options.gpus, queue: options.queue}
+  const tight = tightAddressSpace(site, request, resources.memory)
+  if (tight) deps.tell({kind: 'warning', ...tight})
   const dir = remoteDir(site.home, name)
   const jobName = jobNameOf(name)
   const args = qsubArguments(
     {
+      ...request,
       name: jobName,
-      slots: options.cores,
-      parallelEnvironment: chooseParallelEnvironment(site, {slots: options.cores, queue: options.queue, asked: options.pe}),
-      memoryBytes: options.memoryBytes,
-      gpus: options.gpus,
+      parallelEnvironment: chooseParallelEnvironment(site, {...request, asked: options.pe}),
       runSeconds: options.runSeconds,
-      queue: options.queue,
       node: options.node,
       project: options.project,
       account: options.account,
@@ -146,7 +158,7 @@ export async function prepare({name, options, signal}: StartInput, {head}: Clust
       logPath: `${dir}/log`,
       shell: '/bin/sh',
     },
-    chooseResources(site, options, cluster),
+    resources,
   )
   const id = deps.randomHex(16)
   const {app, dir: workDir, modules, conda, setup, idleSeconds} = options

@@ -5,8 +5,12 @@
 import {quote} from '../shell.ts'
 
 export interface Learn {
+  /** With the queues that offer them and the lists of who may use them. */
   parallelEnvironments: boolean
+  /** With what hosts have of them. */
   resources: boolean
+  /** The user's projects and places. */
+  account: boolean
 }
 
 /** What of a login shell's environment makes Grid Engine work. */
@@ -97,13 +101,25 @@ printf '${MARK} host\\n%s\\n%s\\n%s\\n' "$(id -un)" "$HOME" "$(uname -n)"
 printf '${MARK} tried\\n%s' "$tried"
 if [ -z "$found" ]; then printf '${MARK} complaint\\n%s\\n' "$complaint"; exit 1; fi
 printf '${MARK} found\\n%s\\n${MARK} engine\\n%s\\n' "$found" "\${help%%usage:*}"
+printf '${MARK} groups\\n%s\\n' "$(id -Gn)"
+settings=\${SGE_ROOT-}/\${SGE_CELL:-default}/common/settings.sh
+[ ! -r "$settings" ] || printf '${MARK} settings\\n%s\\n' "$settings"
 printf '${MARK} environment\\n'
 ${ENVIRONMENT.map((name) => `[ -z "\${${name}-}" ] || printf '${name}=%s\\n' "$${name}"`).join('\n')}`
 
 /** Sections that qconf fills. It shows one environment at a time: four at once, and what each prints is one small write. */
 const ENVIRONMENTS = 'names=$(qconf -spl 2>&1) && printf "%s\\n" "$names" | xargs -n 1 -P 4 qconf -sp 2>&1 || printf "%s\\n" "$names"'
 const QUEUES = "qconf -sq '*' 2>&1"
+const ACCESS = 'names=$(qconf -sul 2>&1) && qconf -su "$(printf %s "$names" | tr "\\n" ,)" 2>&1'
 const RESOURCES = 'qconf -sc 2>&1'
+/** Of what is not a stock there is a line for each load value of each host. */
+const HOSTS = "qhost -F 2>&1 | grep -E '^[A-Za-z0-9]|[hg][cf]:'"
+const PROJECTS = 'names=$(qconf -sprjl 2>&1) && printf "%s\\n" "$names" | xargs -n 1 -P 4 qconf -sprj 2>&1 || printf "%s\\n" "$names"'
+const PROJECT_RULES = 'qconf -sconf 2>&1 | grep ^enforce_project; qconf -suser "$(id -un)" 2>&1 | grep ^default_project'
+/** Sites tell of it in a variable, or it has one of the usual names. */
+const SCRATCH = `for place in "\${SCRATCH-}" "\${WORK-}" "/scratch/$(id -un)" "/work/$(id -un)" "/data/$(id -un)" /scratch; do
+  case $place in /?*) [ ! -w "$place" ] || printf '%s\\n' "$place";; esac
+done`
 
 type Section = readonly [name: string, command: string]
 
@@ -115,10 +131,11 @@ function atOnce([first, ...others]: readonly Section[]): string {
   return `{ ${qconf}; } </dev/null | { ${atOnce(others)}; printf '${MARK} ${name}\\n'; cat; }`
 }
 
-export function discoveryScript(setup: string | null, {parallelEnvironments, resources}: Learn): string {
+export function discoveryScript(setup: string | null, {parallelEnvironments, resources, account}: Learn): string {
   const sections: Section[] = [
-    ...(resources ? [['resources', RESOURCES] as const] : []),
-    ...(parallelEnvironments ? [['queues', QUEUES] as const, ['environments', ENVIRONMENTS] as const] : []),
+    ...(resources ? [['resources', RESOURCES] as const, ['hosts', HOSTS] as const] : []),
+    ...(parallelEnvironments ? [['queues', QUEUES] as const, ['access', ACCESS] as const, ['environments', ENVIRONMENTS] as const] : []),
+    ...(account ? [['project rules', PROJECT_RULES] as const, ['scratch', SCRATCH] as const, ['projects', PROJECTS] as const] : []),
   ]
   return [FUNCTIONS, SEARCH, setup === null ? 'search' : configuredTrials(setup), REPORT, atOnce(sections), 'exit 0'].join('\n')
 }

@@ -34,11 +34,13 @@ export interface ResourceUse {
   resource: string
   /** `slot`: Grid Engine multiplies a request by the slots; `job`: it does not. */
   per: 'slot' | 'job'
+  /** A part of one can be asked for. */
+  divisible?: boolean
 }
 
 export interface ResourceChoice {
-  /** Null when the request asks for no memory. */
-  memory: ResourceUse | null
+  /** All of them are asked for; empty when the request asks for no memory. */
+  memory: ResourceUse[]
   /** Null when the request asks for no GPU. */
   gpu: ResourceUse | null
 }
@@ -46,7 +48,7 @@ export interface ResourceChoice {
 /** The options of qsub for a request; the script's path follows them. Nothing secret goes in: qstat shows them to everybody. */
 export function qsubArguments(request: JobRequest, resources: ResourceChoice): string[] {
   const {slots, parallelEnvironment, account, extraArgs} = request
-  const chosen = (slots === 1 || parallelEnvironment !== null) && (request.memoryBytes === null || resources.memory) && (request.gpus === 0 || resources.gpu)
+  const chosen = (slots === 1 || parallelEnvironment !== null) && (request.memoryBytes === null || resources.memory.length > 0) && (request.gpus === 0 || resources.gpu)
   if (!chosen) throw new TypeError('what is asked for must have been chosen before: parallel environment, memory and GPU resource')
   if (extraArgs.length > 0 && !extraArgs[0]!.startsWith('-')) {
     // qsub would take it for the script.
@@ -80,15 +82,17 @@ function logOption(path: string): string {
 function resourceList(request: JobRequest, {memory, gpu}: ResourceChoice): string[] {
   const {slots, memoryBytes, gpus, runSeconds, node} = request
   const list = runSeconds === null ? [] : [`h_rt=${clockText(runSeconds)}`]
-  if (memoryBytes !== null && memory) list.push(`${memory.resource}=${memoryText(memory.per === 'slot' ? memoryBytes / slots : memoryBytes)}`)
-  if (gpus > 0 && gpu) list.push(`${gpu.resource}=${gpu.per === 'slot' ? gpusPerSlot(gpus, slots, gpu.resource) : gpus}`)
+  if (memoryBytes !== null) list.push(...memory.map(({resource, per}) => `${resource}=${memoryText(per === 'slot' ? memoryBytes / slots : memoryBytes)}`))
+  if (gpus > 0 && gpu) list.push(`${gpu.resource}=${gpu.per === 'slot' ? gpusPerSlot(gpus, slots, gpu) : gpus}`)
   if (node !== null) list.push(`hostname=${node}`)
   return list
 }
 
 /** Asking for one GPU per slot where one was wanted would wait for ever. */
-function gpusPerSlot(gpus: number, slots: number, resource: string): number {
+function gpusPerSlot(gpus: number, slots: number, {resource, divisible}: ResourceUse): number {
   if (gpus % slots === 0) return gpus / slots
+  // Rounded down: a hair more than one GPU would be two.
+  if (divisible) return Math.floor((gpus / slots) * 1e6) / 1e6
   throw new JnodeError('usage', `This cluster counts ${resource} per slot: ${slots} slots cannot share ${gpus} of them`, {
     hint: `Ask for a multiple of --cores with --gpus, for fewer --cores, or in the site's own way with --sge-arg.`,
   })

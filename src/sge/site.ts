@@ -3,26 +3,37 @@ import type {Ask} from '../ask.ts'
 import {JnodeError} from '../errors.ts'
 import {quote} from '../shell.ts'
 import {discoveryScript, ENVIRONMENT, parseSections, type Learn} from './discovery.ts'
-import {parseParallelEnvironments, parseQueues, parseResources, type ParallelEnvironment, type Queue, type Resource} from './qconf.ts'
+import type {Person} from './access.ts'
+import {
+  parseAccessLists, parseParallelEnvironments, parseProjects, parseQueues, parseResources, type ParallelEnvironment, type Project, type Queue, type Resource,
+} from './qconf.ts'
+import {parseHosts, type Host} from './qhost.ts'
 import {folded, quoted} from './said.ts'
 
-export interface Site {
+export interface Site extends Person {
   /** POSIX sh that puts Grid Engine on PATH, for the head of later scripts; empty where it is there anyway. */
   setup: string
   /** How Grid Engine was found, in words. */
   found: string
   /** `SGE 8.1.9`, `OGS/GE 2011.11p1`, `UGE 8.6.6`, as the engine calls itself. */
   engine: string
-  /** Login name on the head node. */
-  user: string
   home: string
   hostname: string
   /** SGE_ROOT, where the environment has it. */
   root: string | null
+  /** Grid Engine's own set-up file for sh, where SGE_ROOT has one. */
+  settingsFile: string | null
   /** Null when not asked for, or when qconf is absent or refuses: that is no knowledge that there are none. */
   parallelEnvironments: ParallelEnvironment[] | null
   queues: Queue[] | null
   resources: Resource[] | null
+  hosts: Host[] | null
+  projects: Project[] | null
+  /** A job must have a project; this one when it names none. */
+  projectNeeded: boolean
+  defaultProject: string | null
+  /** Directories for large files that the user may write to. */
+  scratch: string[]
 }
 
 export interface DiscoveryOptions {
@@ -53,6 +64,8 @@ function toSite(section: (name: string) => string[]): Site {
   const [user = '', home = '', hostname = ''] = section('host')
   const root = environment.find((line) => line.startsWith('SGE_ROOT='))
   const found = section('found')[0]!
+  const rule = (name: string) => section('project rules').map((line) => line.split(/\s+/)).find(([key]) => key === name)?.[1] ?? 'NONE'
+  const accessLists = parseAccessLists(section('access').join('\n'))
   return {
     setup: found === 'PATH' ? '' : environment.map(exportLine).join('\n'),
     found,
@@ -62,10 +75,22 @@ function toSite(section: (name: string) => string[]): Site {
     hostname,
     root: root === undefined ? null : root.slice('SGE_ROOT='.length),
     // They come in the order in which they were answered.
-    parallelEnvironments: known(section('environments'), parseParallelEnvironments)?.sort((a, b) => (a.name < b.name ? -1 : 1)) ?? null,
+    parallelEnvironments: known(section('environments'), parseParallelEnvironments)?.sort(byName) ?? null,
     queues: known(section('queues'), parseQueues),
     resources: known(section('resources'), parseResources),
+    hosts: parseHosts(section('hosts').join('\n')),
+    groups: section('groups').flatMap((line) => line.split(' ')),
+    accessLists: accessLists.size === 0 ? null : accessLists,
+    settingsFile: section('settings')[0] ?? null,
+    projects: known(section('projects'), parseProjects)?.sort(byName) ?? null,
+    projectNeeded: /^(true|1)$/i.test(rule('enforce_project')),
+    defaultProject: /^none$/i.test(rule('default_project')) ? null : rule('default_project'),
+    scratch: [...new Set(section('scratch'))],
   }
+}
+
+function byName(a: {name: string}, b: {name: string}): number {
+  return a.name < b.name ? -1 : 1
 }
 
 function exportLine(assignment: string): string {
@@ -77,7 +102,7 @@ function exportLine(assignment: string): string {
 function known<T>(lines: readonly string[], parse: (text: string) => T[]): T[] | null {
   const text = lines.join('\n')
   const parsed = parse(text)
-  return parsed.length > 0 || /^no (parallel environment|cluster queue|queue)\b.* defined/im.test(text) ? parsed : null
+  return parsed.length > 0 || /^no (parallel environment|cluster queue|queue|project list)\b.* defined/im.test(text) ? parsed : null
 }
 
 function noGridEngine(host: string, tried: readonly string[], complaint: string): JnodeError {

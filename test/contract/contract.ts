@@ -34,7 +34,7 @@ export function contract(name: string, makeWorld: () => Promise<World>): void {
 
     beforeAll(async () => {
       world = await makeWorld()
-      site = await ask(world.run, discoverSite({setup: null, learn: {parallelEnvironments: true, resources: true}}))
+      site = await ask(world.run, discoverSite({setup: null, learn: {parallelEnvironments: true, resources: true, account: false}}))
       engine = gridEngine(site)
       directory = `${site.home}/contract`
       await head(`mkdir ${quote(directory)}`)
@@ -63,7 +63,7 @@ export function contract(name: string, makeWorld: () => Promise<World>): void {
           ...{extraArgs: [], logPath: `${directory}/${name}.log`, shell: '/bin/sh'},
           ...request,
         },
-        {memory: {resource: 'mem_free', per: 'slot'}, gpu: {resource: 'gpu', per: 'slot'}},
+        {memory: [{resource: 'mem_free', per: 'slot'}], gpu: {resource: 'gpu', per: 'slot'}},
       )
       const path = `${directory}/${name}.sh`
       await head(`printf '%s' ${quote(`#!/bin/sh\n${script}`)} >${quote(path)}`)

@@ -1,13 +1,13 @@
 import {describe, expect, test} from 'vitest'
 import {clusterOfSession, resolveCluster, type Place} from '../../../src/config/cluster.ts'
-import type {Config, SiteSettings} from '../../../src/config/load.ts'
+import {NO_SETTINGS, type Config, type SiteSettings} from '../../../src/config/load.ts'
 import {failureOf} from '../expect-error.ts'
 
-const BARE: SiteSettings = {route: null, pe: null, memory: null, gpu: null, sgeSetup: null, setup: [], app: null, knownHosts: null}
+const BARE: SiteSettings = NO_SETTINGS
 const HPC: SiteSettings = {...BARE, pe: 'smp', setup: ['umask 077'], sgeSetup: '. /opt/sge/settings.sh', knownHosts: '/hosts'}
 
 function config(clusters: Config['clusters'] = new Map(), defaultCluster: string | null = null): Config {
-  return {file: '/me/config.toml', defaultCluster, clusters, profiles: new Map()}
+  return {file: '/me/config.toml', where: '/me/config.toml', defaultCluster, clusters, profiles: new Map()}
 }
 const hpc = {host: 'me@head:2222', jump: ['gw1', 'me@gw2'], settings: HPC}
 const lab = {host: 'labhead', jump: [], settings: BARE}
@@ -110,7 +110,7 @@ or write it once and for all into /me/config.toml:
     expect(failureOf(() => resolve({}, config(both), hasLocalQsub))).toEqual({
       code: 'config',
       message: 'Which cluster is meant is not said; /me/config.toml has hpc, lab',
-      hint: 'Say it with --cluster, or set default_cluster in that file.',
+      hint: 'Say it with --cluster, or set default_cluster in /me/config.toml.',
     })
   })
 

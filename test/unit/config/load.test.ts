@@ -2,7 +2,7 @@ import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {homedir, tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
-import {loadConfig, type Config} from '../../../src/config/load.ts'
+import {loadConfig, NO_SETTINGS, type Config} from '../../../src/config/load.ts'
 import {rejectionOf, type Told} from '../expect-error.ts'
 
 let folder: string
@@ -25,7 +25,7 @@ async function refused(text: string): Promise<Told> {
 
 test('no file is an empty configuration', async () => {
   const missing = join(folder, 'none', 'config.toml')
-  expect(await loadConfig(missing)).toEqual({file: missing, defaultCluster: null, clusters: new Map(), profiles: new Map()})
+  expect(await loadConfig(missing)).toEqual({file: missing, where: missing, defaultCluster: null, clusters: new Map(), profiles: new Map()})
 })
 
 test('everything a cluster can say', async () => {
@@ -41,6 +41,11 @@ gpu = {resource = "gpu"}
 sge_setup = ". /opt/sge/default/common/settings.sh"
 setup = ["source /etc/profile.d/modules.sh", "umask 077"]
 app = "notebook"
+module = ["python/3.12", "cuda"]
+conda = "base"
+mem = "4G"
+time = "8h"
+project = "p"
 known_hosts = "~/.ssh/hpc_hosts"
 [clusters.plain]
 host = "head2"
@@ -55,20 +60,59 @@ host = "local"
     settings: {
       route: 'node',
       pe: 'smp',
-      memory: {resource: 'h_vmem', per: 'slot'},
+      memory: [{resource: 'h_vmem', per: 'slot'}],
       gpu: {resource: 'gpu'},
       sgeSetup: '. /opt/sge/default/common/settings.sh',
       setup: ['source /etc/profile.d/modules.sh', 'umask 077'],
       app: 'notebook',
+      modules: ['python/3.12', 'cuda'],
+      conda: 'base',
+      memoryBytes: 4 * 2 ** 30,
+      runSeconds: 28_800,
+      project: 'p',
       knownHosts: join(homedir(), '.ssh/hpc_hosts'),
     },
   })
   expect(config.clusters.get('plain')).toEqual({
     host: 'head2',
     jump: [],
-    settings: {route: null, pe: null, memory: null, gpu: null, sgeSetup: null, setup: [], app: null, knownHosts: join(folder, 'hosts')},
+    settings: {...NO_SETTINGS, knownHosts: join(folder, 'hosts')},
   })
   expect(config.clusters.get('9x')?.host).toBe('local')
+})
+
+test('several resources for memory', async () => {
+  const config = await load('[clusters.a]\nhost = "h"\nmemory = [{resource = "tmem", per = "slot"}, {resource = "h_vmem", per = "job"}]\n')
+  expect(config.clusters.get('a')?.settings.memory).toEqual([{resource: 'tmem', per: 'slot'}, {resource: 'h_vmem', per: 'job'}])
+  expect((await refused('[clusters.a]\nhost = "h"\nmemory = [{resource = "tmem"}]\n')).message).toBe(`clusters.a.memory[0].per in ${file} is missing`)
+})
+
+describe('files of the site below the user\'s', () => {
+  const site = () => join(folder, 'site.toml')
+  const both = async (users: string, sites: string) => {
+    await writeFile(file, users)
+    await writeFile(site(), sites)
+    return loadConfig(file, [join(folder, 'nosuch.toml'), site()])
+  }
+
+  test('count key by key', async () => {
+    const config = await both(
+      '[clusters.hpc]\nsetup = ["mine"]\npe = "omp"\n[profiles.big]\ncores = 16\n',
+      'default_cluster = "hpc"\n[clusters.hpc]\nhost = "head"\npe = "smp"\nknown_hosts = "keys"\n[clusters.old]\nhost = "old"\n[profiles.big]\ncores = 8\nmem = "8G"\n',
+    )
+    expect(config).toMatchObject({file, where: `${file} and ${site()}`, defaultCluster: 'hpc'})
+    expect(config.clusters.get('hpc')).toEqual({host: 'head', jump: [], settings: {...NO_SETTINGS, pe: 'omp', setup: ['mine'], knownHosts: join(folder, 'keys')}})
+    expect([...config.clusters.keys()].sort()).toEqual(['hpc', 'old'])
+    expect(config.profiles.get('big')).toEqual({cores: 16, memoryBytes: 8 * 2 ** 30})
+  })
+
+  test('are named where they are wrong', async () => {
+    expect((await rejectionOf(both('', '[clusters.hpc]\nhots = "h"\n'))).message).toBe(`clusters.hpc.hots in ${site()} is not a key of jnode’s configuration`)
+    expect((await rejectionOf(both('', '[clusters.hpc]\nhost = "h"\ntime = "25:61"\n'))).message).toContain(`clusters.hpc.time in ${site()} must be`)
+    expect((await rejectionOf(both('[clusters.x]\npe = "smp"\n', '[clusters.hpc]\nhost = "h"\n'))).message).toBe(`clusters.x.host in ${file} is missing`)
+    expect((await rejectionOf(both('default_cluster = "x"\n', '[clusters.hpc]\nhost = "h"\n'))).message).toBe(`default_cluster in ${file} names the cluster "x", which is not there`)
+    expect((await rejectionOf(both('', 'default_cluster = "x"\n'))).message).toBe(`default_cluster in ${site()} names the cluster "x", which is not there`)
+  })
 })
 
 test('everything a profile can say, as the flags mean it', async () => {

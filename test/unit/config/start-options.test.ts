@@ -1,14 +1,14 @@
 import {describe, expect, test} from 'vitest'
-import type {Config, ConfiguredCluster, SiteSettings} from '../../../src/config/load.ts'
+import {NO_SETTINGS, type Config, type ConfiguredCluster, type SiteSettings} from '../../../src/config/load.ts'
 import {resolvePlace, resolveStart, resolveTunnel, type StartFlags, type StartOptions} from '../../../src/config/start-options.ts'
 import {failureOf} from '../expect-error.ts'
 
-const BARE: SiteSettings = {route: null, pe: null, memory: null, gpu: null, sgeSetup: null, setup: [], app: null, knownHosts: null}
+const BARE: SiteSettings = NO_SETTINGS
 const LAB = {host: 'labhead', jump: [], settings: BARE}
 const HPC = {host: 'head', jump: ['gw'], settings: {...BARE, pe: 'cluster-pe', app: 'notebook', route: 'node' as const, setup: ['cluster line']}}
 
 function config(profiles: Config['profiles'] = new Map()): Config {
-  return {file: '/me/config.toml', defaultCluster: 'lab', clusters: new Map<string, ConfiguredCluster>([['lab', LAB], ['hpc', HPC]]), profiles}
+  return {file: '/me/config.toml', where: '/me/config.toml', defaultCluster: 'lab', clusters: new Map<string, ConfiguredCluster>([['lab', LAB], ['hpc', HPC]]), profiles}
 }
 
 interface Said {
@@ -47,6 +47,15 @@ test('every flag arrives as what it means', () => {
   })
 })
 
+test('what a cluster has for those who do not say', () => {
+  const settings = {...BARE, pe: 'smp', memoryBytes: 2 ** 32, runSeconds: 3600, project: 'p', modules: ['a'], conda: 'base'}
+  const setup = {...config(), clusters: new Map([['lab', {...LAB, settings}]])}
+  expect(start({}, {config: setup})).toMatchObject({pe: null, memoryBytes: 2 ** 32, runSeconds: 3600, project: 'p', modules: ['a'], conda: 'base'})
+  expect(start({cores: 2, mem: '1G', time: '8h', project: 'q', module: ['b'], conda: 'mine'}, {config: setup})).toMatchObject({
+    pe: 'smp', memoryBytes: 2 ** 30, runSeconds: 28_800, project: 'q', modules: ['a', 'b'], conda: 'mine',
+  })
+})
+
 describe('flag > variable > profile > cluster > default', () => {
   const said = config(new Map([['p', {cluster: 'hpc', pe: 'profile-pe', cores: 4, app: 'server'}]]))
 
@@ -54,8 +63,8 @@ describe('flag > variable > profile > cluster > default', () => {
     ['the flag', {pe: 'flag-pe', profile: 'p'}, {JNODE_PE: 'env-pe'}, 'flag-pe'],
     ['the variable', {pe: 'env-pe', profile: 'p'}, {JNODE_PE: 'env-pe'}, 'env-pe'],
     ['the profile', {profile: 'p'}, {}, 'profile-pe'],
-    ['the cluster', {cluster: 'hpc'}, {}, 'cluster-pe'],
-    ['the default', {cluster: 'lab'}, {}, null],
+    ['the cluster', {cluster: 'hpc', cores: 2}, {}, 'cluster-pe'],
+    ['the default', {cluster: 'lab', cores: 2}, {}, null],
   ])('%s', (_who, flags, env, pe) => {
     expect(start(flags, {env, config: said}).pe).toBe(pe)
   })

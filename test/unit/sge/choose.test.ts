@@ -1,22 +1,26 @@
 import {describe, expect, test} from 'vitest'
-import {chooseGpu, chooseMemory, chooseParallelEnvironment, chooseResources} from '../../../src/sge/choose.ts'
-import {parseParallelEnvironments, parseQueues, parseResources, type ParallelEnvironment} from '../../../src/sge/qconf.ts'
+import {chooseGpu, chooseMemory, chooseResources, type ResourceSite} from '../../../src/sge/choose-resources.ts'
+import {chooseParallelEnvironment, type SlotSite} from '../../../src/sge/choose.ts'
+import {parseParallelEnvironments, parseQueues, parseResources, type ParallelEnvironment, type Queue} from '../../../src/sge/qconf.ts'
 import {failureOf} from '../expect-error.ts'
 import {fixture} from './fixture.ts'
 
-const pe = (name: string, allocationRule = '$pe_slots', more: Partial<ParallelEnvironment> = {}): ParallelEnvironment => ({name, allocationRule, slots: 999, restricted: false, ...more})
-const queue = (name: string, ...parallelEnvironments: string[]) => ({name, parallelEnvironments})
-const resources = (...lines: string[]) => ({resources: parseResources(lines.join('\n'))})
+const pe = (name: string, allocationRule = '$pe_slots', more: Partial<ParallelEnvironment> = {}): ParallelEnvironment => ({name, allocationRule, slots: 999, access: {allowed: [], denied: []}, ...more})
+const queue = (name: string, ...parallelEnvironments: string[]): Queue => ({...parseQueues(`qname ${name}`)[0]!, parallelEnvironments})
+const ALICE = {user: 'alice', groups: ['physics'], accessLists: null}
+const resources = (...lines: string[]): ResourceSite => ({resources: parseResources(lines.join('\n')), hosts: null, queues: null})
 
 const LAB = {
+  ...ALICE,
+  hosts: null,
   parallelEnvironments: parseParallelEnvironments(['make', 'mpi', 'smp'].map((name) => fixture(`qconf-sp-${name}.txt`)).join('')),
   queues: parseQueues(fixture('qconf-sq.txt')),
   resources: parseResources(fixture('qconf-sc.txt')),
 }
 
 describe('the parallel environment', () => {
-  const choose = (site: Parameters<typeof chooseParallelEnvironment>[0], slots: number, more: {queue?: string; asked?: string} = {}) =>
-    chooseParallelEnvironment(site, {slots, queue: more.queue ?? null, asked: more.asked ?? null})
+  const choose = (site: Pick<SlotSite, 'parallelEnvironments' | 'queues'> & Partial<SlotSite>, slots: number, more: {queue?: string; asked?: string} = {}) =>
+    chooseParallelEnvironment({...ALICE, ...site}, {slots, queue: more.queue ?? null, asked: more.asked ?? null})
 
   test('of the lab: the one that keeps all slots on one host', () => {
     expect(choose(LAB, 4)).toBe('smp')
@@ -31,7 +35,7 @@ describe('the parallel environment', () => {
   test.each([
     ['a well-known name', [pe('aaa'), pe('omp'), pe('smp')], [queue('q', 'aaa', 'omp', 'smp')], 'smp'],
     ['one that some queue offers', [pe('smp'), pe('zzz')], [queue('q', 'zzz')], 'zzz'],
-    ['one without a list of users', [pe('smp', '$pe_slots', {restricted: true}), pe('zzz')], null, 'zzz'],
+    ['one without a list of users', [pe('smp', '$pe_slots', {access: {allowed: ['some'], denied: []}}), pe('zzz')], null, 'zzz'],
     ['one with enough slots', [pe('smp', '$pe_slots', {slots: 4}), pe('zzz')], null, 'zzz'],
     ['a number of slots per host, when it is just this number', [pe('4way', '4'), pe('8way', '8'), pe('mpi', '$fill_up')], null, '8way'],
   ])('%s', (_, parallelEnvironments, queues, name) => {
@@ -43,6 +47,18 @@ describe('the parallel environment', () => {
     expect(choose(site, 8, {queue: 'b'})).toBe('shm')
     // The queue may be a pattern, or qconf may not list it.
     expect(choose(site, 8, {queue: '*'})).toBe('smp')
+  })
+
+  test('not one whose users, or whose queue\'s users, are others', () => {
+    const theirs = {allowed: ['others'], denied: []}
+    const accessLists = new Map([['others', ['bob']]])
+    expect(choose({parallelEnvironments: [pe('smp', '$pe_slots', {access: theirs}), pe('zzz')], queues: null, accessLists}, 8)).toBe('zzz')
+    const queues = [{...queue('q', 'smp'), access: theirs}, queue('r', 'zzz')]
+    expect(choose({parallelEnvironments: [pe('smp'), pe('zzz')], queues, accessLists}, 8)).toBe('zzz')
+  })
+
+  test('there is none at all', () => {
+    expect(failureOf(() => choose({parallelEnvironments: [], queues: null}, 8))).toMatchObject({code: 'never-runs', message: 'This cluster has no parallel environment, so no job can have 8 slots'})
   })
 
   test('none fits: never-runs, naming what there is', () => {
@@ -66,7 +82,7 @@ describe('the parallel environment', () => {
 
 describe('memory', () => {
   test('of the lab: counted per slot', () => {
-    expect(chooseMemory(LAB, null)).toEqual({resource: 'mem_free', per: 'slot'})
+    expect(chooseMemory(LAB, null)).toEqual([{resource: 'mem_free', per: 'slot'}])
   })
 
   test.each([
@@ -77,15 +93,28 @@ describe('memory', () => {
     ['nothing counted: only compared, so not divided', ['h_vmem h_vmem MEMORY <= YES NO 0 0', 'mem_free mf MEMORY <= YES NO 0 0'], 'mem_free', 'job'],
     ['a name of the site\'s own', ['gb_mem gb MEMORY <= YES YES 0 0', 'scratch sc MEMORY <= YES YES 0 0'], 'gb_mem', 'slot'],
   ])('%s', (_, lines, resource, per) => {
-    expect(chooseMemory(resources(...lines), null)).toEqual({resource, per})
+    expect(chooseMemory(resources(...lines), null)).toEqual([{resource, per}])
+  })
+
+  test('all that a job must ask for', () => {
+    expect(chooseMemory(resources('tmem tmem MEMORY <= FORCED YES 0 0', 'h_vmem h_vmem MEMORY <= FORCED YES 0 0', 'mem_free mf MEMORY <= YES YES 0 0'), null)).toEqual([
+      {resource: 'tmem', per: 'slot'}, {resource: 'h_vmem', per: 'slot'},
+    ])
+  })
+
+  test('of those that are counted, the one that hosts have a stock of', () => {
+    const site = resources('mem_free mf MEMORY <= YES YES 0 0', 'h_vmem h_vmem MEMORY <= YES YES 1G 0')
+    const host = {name: 'n1', up: true, cores: 8, memory: '8G', stock: new Map([['h_vmem', '8.000G']])}
+    expect(chooseMemory({...site, hosts: [host]}, null)).toEqual([{resource: 'h_vmem', per: 'slot'}])
+    expect(chooseMemory({...site, queues: parseQueues('qname q\ncomplex_values h_vmem=8G')}, null)).toEqual([{resource: 'h_vmem', per: 'slot'}])
   })
 
   test('the configuration decides', () => {
-    expect(chooseMemory({resources: null}, {resource: 'h_data', per: 'slot'})).toEqual({resource: 'h_data', per: 'slot'})
+    expect(chooseMemory(resources(), [{resource: 'h_data', per: 'slot'}])).toEqual([{resource: 'h_data', per: 'slot'}])
   })
 
   test.each([
-    ['qconf does not answer', {resources: null}],
+    ['qconf does not answer', {...resources(), resources: null}],
     ['it cannot be asked for', resources('mem_free mf MEMORY <= NO NO 0 0')],
     ['two unknown names', resources('gb_mem gb MEMORY <= YES YES 0 0', 'mem_x mx MEMORY <= YES YES 0 0')],
   ])('%s: say it in the configuration', (_, site) => {
@@ -108,7 +137,7 @@ describe('GPUs', () => {
 
   test('the configuration names it, the site says how it is counted', () => {
     expect(chooseGpu(resources('gpu gpu INT <= YES YES 0 0', 'ngpus ng INT <= YES JOB 0 0'), {resource: 'ng'})).toEqual({resource: 'ngpus', per: 'job'})
-    expect(chooseGpu({resources: null}, {resource: 'card'})).toEqual({resource: 'card', per: 'slot'})
+    expect(chooseGpu(resources(), {resource: 'card'})).toEqual({resource: 'card', per: 'slot'})
   })
 
   test('several, and none with a known name', () => {
@@ -121,6 +150,6 @@ describe('GPUs', () => {
 
 test('what is not asked for needs no resource', () => {
   const nothing = {memory: null, gpu: null}
-  expect(chooseResources({resources: null}, {memoryBytes: null, gpus: 0}, nothing)).toEqual(nothing)
-  expect(chooseResources(LAB, {memoryBytes: 1, gpus: 1}, nothing)).toEqual({memory: {resource: 'mem_free', per: 'slot'}, gpu: {resource: 'gpu', per: 'slot'}})
+  expect(chooseResources(resources(), {memoryBytes: null, gpus: 0}, nothing)).toEqual({memory: [], gpu: null})
+  expect(chooseResources(LAB, {memoryBytes: 1, gpus: 1}, nothing)).toEqual({memory: [{resource: 'mem_free', per: 'slot'}], gpu: {resource: 'gpu', per: 'slot'}})
 })

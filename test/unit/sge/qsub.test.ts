@@ -8,8 +8,8 @@ const PLAIN: JobRequest = {
   name: 'jn-otter', slots: 1, parallelEnvironment: null, memoryBytes: null, gpus: 0, runSeconds: null, queue: null, node: null,
   project: null, account: null, extraArgs: [], logPath: '/home/alice/.jnode/sessions/otter/log', shell: '/bin/sh',
 }
-const PER_SLOT: ResourceChoice = {memory: {resource: 'mem_free', per: 'slot'}, gpu: {resource: 'gpu', per: 'slot'}}
-const PER_JOB: ResourceChoice = {memory: {resource: 'h_vmem', per: 'job'}, gpu: {resource: 'gpus', per: 'job'}}
+const PER_SLOT: ResourceChoice = {memory: [{resource: 'mem_free', per: 'slot'}], gpu: {resource: 'gpu', per: 'slot'}}
+const PER_JOB: ResourceChoice = {memory: [{resource: 'h_vmem', per: 'job'}], gpu: {resource: 'gpus', per: 'job'}}
 
 const args = (request: Partial<JobRequest>, resources = PER_SLOT) => qsubArguments({...PLAIN, ...request}, resources)
 /** The values of an option that may stand more than once. */
@@ -54,6 +54,17 @@ describe('arguments', () => {
     expect(values(args(request, PER_JOB), '-l')).toEqual(['gpus=1'])
   })
 
+  test('where a part of a GPU can be asked for, the slots share', () => {
+    const shared: ResourceChoice = {memory: [], gpu: {resource: 'gpus', per: 'slot', divisible: true}}
+    expect(values(args({slots: 8, parallelEnvironment: 'omp', gpus: 1}, shared), '-l')).toEqual(['gpus=0.125'])
+    expect(values(args({slots: 3, parallelEnvironment: 'omp', gpus: 1}, shared), '-l')).toEqual(['gpus=0.333333'])
+  })
+
+  test('every resource that stands for memory is asked for', () => {
+    const both: ResourceChoice = {memory: [{resource: 'tmem', per: 'slot'}, {resource: 'h_vmem', per: 'job'}], gpu: null}
+    expect(values(args({slots: 4, parallelEnvironment: 'smp', memoryBytes: 2 * GIB}, both), '-l')).toEqual(['tmem=512M', 'h_vmem=2G'])
+  })
+
   test('what qsub would misread is refused', () => {
     expect(failureOf(() => args({extraArgs: ['h_vmem=4G']})).code).toBe('usage')
     expect(failureOf(() => args({account: 'my group'})).code).toBe('usage')
@@ -61,8 +72,8 @@ describe('arguments', () => {
 
   test('nothing asked for is left out in silence', () => {
     expect(() => args({slots: 2})).toThrow(TypeError)
-    expect(() => args({gpus: 1}, {memory: null, gpu: null})).toThrow(TypeError)
-    expect(() => args({memoryBytes: GIB}, {memory: null, gpu: null})).toThrow(TypeError)
+    expect(() => args({gpus: 1}, {memory: [], gpu: null})).toThrow(TypeError)
+    expect(() => args({memoryBytes: GIB}, {memory: [], gpu: null})).toThrow(TypeError)
   })
 
   test('the line can be typed: every word is quoted', () => {

@@ -4,8 +4,8 @@ import {failureOf} from '../expect-error.ts'
 import {fixture} from './fixture.ts'
 import {headNode, type HeadNode} from './head-node.ts'
 
-const NOTHING = {setup: null, learn: {parallelEnvironments: false, resources: false}}
-const ALL: DiscoveryOptions = {setup: null, learn: {parallelEnvironments: true, resources: true}}
+const NOTHING = {setup: null, learn: {parallelEnvironments: false, resources: false, account: false}}
+const ALL: DiscoveryOptions = {setup: null, learn: {parallelEnvironments: true, resources: true, account: true}}
 
 const HELP = `${fixture('qstat-help.txt').trimEnd()}\nusage: qstat [options]\n        [-xml]    display the information in XML format`
 const print = (text: string) => `cat <<'END'\n${text}\nEND`
@@ -117,7 +117,7 @@ describe('what the site offers', () => {
     }))
     const site = head.ask(discoverSite(ALL), {SGE_ROOT: '/opt/sge'})
     expect(site.parallelEnvironments?.map(({name, allocationRule}) => `${name} ${allocationRule}`)).toEqual(['make $round_robin', 'mpi $fill_up', 'smp $pe_slots'])
-    expect(site.queues).toEqual([{name: 'all.q', parallelEnvironments: ['make', 'mpi', 'smp']}])
+    expect(site.queues).toMatchObject([{name: 'all.q', parallelEnvironments: ['make', 'mpi', 'smp']}])
     expect(site.resources?.some(({name}) => name === 'gpu')).toBe(true)
   })
 
