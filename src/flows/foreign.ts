@@ -22,7 +22,7 @@ export function foreignRecord({foreign, jobId, slots, app}: SessionFacts): JobRe
   if (!foreign) return null
   const {node, endpoint} = foreign
   return {
-    jobId, node, names: [node], addresses: [], slots, tmpdir: null, hostKeys: [], endpoint, app, listening: true,
+    jobId, node, names: [node], addresses: [], slots, tmpdir: null, gpus: null, hostKeys: [], endpoint, app, listening: true,
     baseUrl: foreign.baseUrl, version: null, startedAt: null, signals: [], end: null,
   }
 }
@@ -72,6 +72,7 @@ export async function foreignFacts({job, jobId, head, engine, user, cluster, sig
     startedAt: null,
     localPort: null,
     page: '',
+    gpus: null,
     token: server.token ?? '',
     foreign: {node: job.node, endpoint: endpointOnNode(server), baseUrl: server.baseUrl, secure: server.secure},
   }

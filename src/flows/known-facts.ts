@@ -19,6 +19,7 @@ export function knownFacts({facts, token, record}: RemoteSession, cluster: Clust
     token,
     jobId: facts.jobId ?? own?.jobId ?? job?.jobId ?? null,
     startedAt: facts.startedAt ?? own?.startedAt ?? startedAt,
+    gpus: job?.gpus ?? facts.gpus,
     localPort: own?.localPort ?? facts.localPort,
   }
 }

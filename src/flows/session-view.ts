@@ -15,6 +15,7 @@ export interface SessionView {
   reason: string | null
   node: string | null
   slots: number | null
+  gpus: string | null
   route: string | null
   localPort: number | null
   url: string | null
@@ -45,6 +46,7 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
     reason: status.reason,
     node: status.node,
     slots: facts.slots,
+    gpus: facts.gpus,
     route: keeper?.route ?? null,
     localPort,
     url: keeper ? urlOf(facts, keeper.localPort) : null,

@@ -181,7 +181,7 @@ async function factsOf(name: string, {cluster, listing, home, context}: Scene, d
   if (local) return broken ? {...local, id: ''} : local
   if (!broken) return null
   // Only its directory is left, with facts that cannot be read: job and directory are found by the name.
-  const unknown = {id: '', jobId: null, slots: 1, memoryBytes: null, runSeconds: null, app: '', submittedAt: '', startedAt: null, localPort: null, page: '', token: ''}
+  const unknown = {id: '', jobId: null, slots: 1, memoryBytes: null, runSeconds: null, app: '', submittedAt: '', startedAt: null, localPort: null, page: '', gpus: null, token: ''}
   return {version: 1, ...unknown, ...here, name, host: context.head.label, jobName: jobNameOf(name), remoteDir: remoteDir(home, name)}
 }
 

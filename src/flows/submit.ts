@@ -181,6 +181,7 @@ export async function prepare({name, options, signal}: StartInput, {head}: Clust
     startedAt: null,
     localPort: null,
     page: '',
+    gpus: null,
     token: deps.randomHex(24),
   }
   return {site, args, script, facts}

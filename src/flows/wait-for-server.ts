@@ -79,6 +79,7 @@ async function waitOverLink(context: ReachContext, deps: Deps): Promise<ServerWa
   })
   // Only the job knows which program `auto` has become.
   facts.app = watch.view.record?.app ?? facts.app
+  facts.gpus = watch.view.record?.gpus ?? facts.gpus
   // The certificate of somebody else's https server cannot be checked here.
   if (!facts.foreign?.secure) facts.page = await landingPage(facts.app, apiOver(way.open, {...facts, localPort: tunnel.port, ...(facts.foreign && {baseUrl: facts.foreign.baseUrl})})).catch(() => '')
   tell({kind: 'done', text: `Jupyter answers (route ${way.route})`})

@@ -46,6 +46,8 @@ export interface JobRecord {
   /** What Grid Engine granted, which need not be what was asked for. */
   slots: number | null
   tmpdir: string | null
+  /** The GPUs that the site gave to the job, as its environment tells: `CUDA_VISIBLE_DEVICES=0,1 SGE_HGR_gpu=0 1`. */
+  gpus: string | null
   /** The node's SSH host keys, learned over the authenticated way. */
   hostKeys: HostKey[]
   /** Known before the server listens where it is a socket. */
@@ -84,7 +86,7 @@ export function recordReader(): (line: string) => JobRecord | null {
 
 function emptyRecord(): JobRecord {
   return {
-    jobId: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, hostKeys: [], endpoint: null,
+    jobId: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, gpus: null, hostKeys: [], endpoint: null,
     app: null, listening: false, baseUrl: null, version: null, startedAt: null, signals: [], end: null,
   }
 }
@@ -106,6 +108,8 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
       return /^\d+$/.test(value) ? {slots: Number(value)} : {}
     case 'tmpdir':
       return {tmpdir: value}
+    case 'gpus':
+      return {gpus: value}
     case 'hostkey':
       return hostKey(record, value)
     case 'endpoint':

@@ -124,11 +124,11 @@ if ! command -v "jupyter-\${app:-lab}" >/dev/null; then
 fi`
 }
 
-// Sites kill jobs that use more cores than their slots.
+// Libraries that take all cores of the host when nothing is said; sites kill jobs that use more than their slots.
+const THREADED = ['OMP', 'OPENBLAS', 'BLIS', 'MKL', 'NUMEXPR', 'NUMBA', 'JULIA'].map((library) => `${library}_NUM_THREADS`).concat('POLARS_MAX_THREADS', 'RAYON_NUM_THREADS')
+
 const LAUNCH = `if [ -n "\${NSLOTS-}" ]; then
-  : "\${OMP_NUM_THREADS:=$NSLOTS}" "\${OPENBLAS_NUM_THREADS:=$NSLOTS}" "\${MKL_NUM_THREADS:=$NSLOTS}"
-  : "\${NUMEXPR_NUM_THREADS:=$NSLOTS}" "\${JULIA_NUM_THREADS:=$NSLOTS}"
-  export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS NUMEXPR_NUM_THREADS JULIA_NUM_THREADS
+${THREADED.map((name) => `  export ${name}="\${${name}:-$NSLOTS}"`).join('\n')}
 fi
 # The login session's, gone or not here; and what would speak against our configuration.
 unset XDG_RUNTIME_DIR JPY_PARENT_PID JUPYTER_NO_CONFIG JUPYTER_TOKEN JUPYTER_TOKEN_FILE JUPYTER_PORT JUPYTER_PORT_RETRIES

@@ -39,6 +39,8 @@ const sharedShape = {
   localPort: z.number().int().nullable(),
   /** Page to open below the server's base URL, e.g. `lab`. */
   page: z.string(),
+  /** The GPUs that the job was given, in the words of its environment. */
+  gpus: z.string().nullable().default(null),
 }
 
 export const sharedFactsSchema = z.looseObject(sharedShape)

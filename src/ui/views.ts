@@ -63,6 +63,7 @@ export function statusText(session: SessionView, now: number): string {
     ['reason', session.reason],
     ['node', session.node],
     ['slots', session.slots === null ? null : String(session.slots)],
+    ['gpus', session.gpus],
     ['app', session.app],
     ['tunnel', session.tunnel + (session.route ? ` (route ${session.route})` : '')],
     ['url', session.url],

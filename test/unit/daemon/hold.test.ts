@@ -16,7 +16,7 @@ const never = new Promise<never>(() => {})
 
 const facts: SessionFacts = {
   version: 1, id: 'a', name: 't1', cluster: 'c1', hops: [], host: 'alice@head', jobId: '7', jobName: 'jnode-t1', slots: 1, memoryBytes: null, runSeconds: null,
-  app: 'lab', remoteDir: '/home/alice/.jnode/sessions/t1', submittedAt: '2026-11-20T23:40:48.000Z', startedAt: null, localPort: 8889, page: 'lab', token: 'secret',
+  app: 'lab', remoteDir: '/home/alice/.jnode/sessions/t1', submittedAt: '2026-11-20T23:40:48.000Z', startedAt: null, localPort: 8889, page: 'lab', gpus: null, token: 'secret',
 }
 
 /** A session whose cluster says nothing, and what was done to it. */

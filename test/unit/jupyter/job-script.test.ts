@@ -193,6 +193,21 @@ describe.each(shells)('under %s', (...shell) => {
 describe('what the job brings to Jupyter', () => {
   const environment = () => Object.fromEntries(readFileSync(join(run.home, 'env'), 'utf8').split('\n').map((line) => line.split(/=(.*)/s).slice(0, 2)))
 
+  it('as many threads as slots for every library, unless the user has said so', async () => {
+    start({spec: {setup: ['export NUMBA_NUM_THREADS=3']}, files: {'.bash_profile': '. ~/.profile; export OPENBLAS_NUM_THREADS=1'}, env: {MKL_NUM_THREADS: '7'}})
+    await run.until((record) => record.listening)
+    const threads = Object.fromEntries(Object.entries(environment()).filter(([name]) => /_THREADS$/.test(name)))
+    expect(threads).toEqual({
+      OMP_NUM_THREADS: '2', OPENBLAS_NUM_THREADS: '1', BLIS_NUM_THREADS: '2', MKL_NUM_THREADS: '7', NUMEXPR_NUM_THREADS: '2', NUMBA_NUM_THREADS: '3',
+      JULIA_NUM_THREADS: '2', POLARS_MAX_THREADS: '2', RAYON_NUM_THREADS: '2',
+    })
+  })
+
+  it('tells which GPUs it was given', async () => {
+    start({env: {CUDA_VISIBLE_DEVICES: '1,3', SGE_HGR_gpu: '1 3', SGE_HGRX: 'x'}})
+    expect(await run.until((record) => record.node !== null)).toMatchObject({gpus: 'CUDA_VISIBLE_DEVICES=1,3 SGE_HGR_gpu=1 3'})
+  })
+
   it('threads, private places, no token, nothing of the login session', async () => {
     start({
       env: {MKL_NUM_THREADS: '7', XDG_RUNTIME_DIR: '/run/user/1', JUPYTER_TOKEN: 'x', JUPYTER_PORT: '1', JPY_PARENT_PID: '1', JUPYTER_NO_CONFIG: '1', JUPYTER_CONFIG_PATH: '/site'},

@@ -20,7 +20,7 @@ function facts(over: Partial<SessionFacts> = {}): SessionFacts {
   return {
     version: 1, id: '00112233445566778899aabbccddeeff', name: 'otters-sing', cluster: 'hpc', host: 'me@head', hops: [{user: 'me', host: 'head', port: null}], jobId: '17',
     jobName: 'jnode-otters-sing', slots: 2, memoryBytes: null, runSeconds: 3600, app: 'lab', remoteDir: '/home/me/.jnode/sessions/otters-sing', submittedAt: '2026-11-20T10:00:00.000Z',
-    startedAt: null, localPort: 8888, page: 'lab', token: 'a-token', ...over,
+    startedAt: null, localPort: 8888, page: 'lab', gpus: null, token: 'a-token', ...over,
   }
 }
 

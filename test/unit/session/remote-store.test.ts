@@ -23,7 +23,7 @@ function ask<T>({script, read}: Ask<T>): T {
 function facts(changes: Partial<SharedFacts> = {}): SharedFacts {
   return {
     version: 1, id: '0123456789abcdef', name: 'nb', host: 'ada@head', jobId: '7', jobName: 'jnode-nb', slots: 1, memoryBytes: null, runSeconds: null,
-    app: 'lab', remoteDir: remoteDir(home, 'nb'), submittedAt: '2026-11-20T10:00:00.000Z', startedAt: null, localPort: 8888, page: 'lab', ...changes,
+    app: 'lab', remoteDir: remoteDir(home, 'nb'), submittedAt: '2026-11-20T10:00:00.000Z', startedAt: null, localPort: 8888, page: 'lab', gpus: null, ...changes,
   }
 }
 
