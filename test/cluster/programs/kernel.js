@@ -1,7 +1,7 @@
 /**
  * A kernel as an open notebook holds it: one websocket, connected again whenever it closes. `{url}` is the first line on
- * stdin; each `{code}` after it is run, once more on a new websocket if the old one closed before the answer was there.
- * Each line on stdout is one thing that happened: `{output}`, `{opened}` or `{closed}`. The URL comes by stdin because
+ * stdin, with the `kernel` of an earlier run to go on with; each `{code}` after it is run, once more on a new websocket if the old one closed before the answer was there.
+ * Each line on stdout is one thing that happened: `{kernel}`, `{output}`, `{opened}` or `{closed}`. The URL comes by stdin because
  * it holds the token.
  */
 import {randomUUID} from 'node:crypto'
@@ -11,15 +11,20 @@ import {WebSocket} from 'ws'
 const AGAIN_MS = 500
 const tell = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
 const lines = createInterface({input: process.stdin})[Symbol.asyncIterator]()
-const {url} = JSON.parse((await lines.next()).value)
+const {url, kernel} = JSON.parse((await lines.next()).value)
 const {origin, searchParams} = new URL(url)
 const headers = {authorization: `token ${searchParams.get('token')}`}
 
-const created = await fetch(`${origin}/api/kernels`, {method: 'POST', headers, body: JSON.stringify({name: 'python3'})})
-if (created.status !== 201) throw new Error(`POST /api/kernels answered ${created.status}`)
-const {id} = await created.json()
+const id = kernel ?? (await create())
+tell({kernel: id})
 let socket
 let asked = null // {code, request, output, done}
+
+async function create() {
+  const created = await fetch(`${origin}/api/kernels`, {method: 'POST', headers, body: JSON.stringify({name: 'python3'})})
+  if (created.status !== 201) throw new Error(`POST /api/kernels answered ${created.status}`)
+  return (await created.json()).id
+}
 
 function ask() {
   if (!asked || socket.readyState !== WebSocket.OPEN) return
