@@ -6,6 +6,7 @@ import {keepSession, type KeepEnd} from '../flows/keep-session.ts'
 import type {KeeperStatus, StopOutcome} from '../flows/keepers.ts'
 import type {OpenSession} from '../flows/open-session.ts'
 import {stopOpenSession} from '../flows/stop.ts'
+import {warnOfTheEnd} from '../flows/warn-of-end.ts'
 import {controlPath, serveControl} from './control.ts'
 
 export interface HoldOptions {
@@ -47,8 +48,10 @@ export async function holdSession(session: OpenSession, outside: Deps, options: 
     stopping: () => stopping,
   })
   const {facts} = session
+  const over = new AbortController()
+  void warnOfTheEnd(() => kept.current().facts, deps, over.signal)
   const status = (): KeeperStatus => ({pid: process.pid, version: options.version, cluster: facts.cluster, name: facts.name, node: session.way.nodeName, ...kept.status()})
-  const tunnelClosed = kept.ended.then(() => {})
+  const tunnelClosed = kept.ended.then(() => over.abort())
   const serving = serveControl(controlPath(options.stateDir, facts.cluster, facts.name), {
     status,
     async disconnect(takenOver) {

@@ -2,12 +2,15 @@
  * Holding a session's tunnel: connected → lost → retry → gone. Ends when the job has ended, when somebody says
  * `disconnect` or `stop`, or when the signal aborts; the job stays unless it ended by itself or was stopped.
  */
+import {ask} from '../ask.ts'
 import {messageOf, JnodeError} from '../errors.ts'
+import {sharedPart, type SessionFacts} from '../session/facts.ts'
+import {updateRemoteFacts} from '../session/remote-store.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
-import {reachServer, type ServerWay} from './reach-server.ts'
+import {isAnotherStart, reachServer, type ServerWay} from './reach-server.ts'
 import {needsPerson, relink} from './relink.ts'
 import {tidyUp} from './stop.ts'
-import type {Deps} from './deps.ts'
+import type {ClusterLink, Deps} from './deps.ts'
 import type {OpenSession} from './open-session.ts'
 import {EAGER, GENTLE, watchJob, type JobWatch} from './watch-job.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
@@ -98,7 +101,7 @@ async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSign
   const done = new AbortController()
   void listenForTheEnd(session, watch, AbortSignal.any([signal, done.signal]), deps)
   try {
-    return await Promise.race([link.head.closed, way.node.closed, watch.until<never>(() => null), deadAfterUpheaval(way, deps, AbortSignal.any([signal, done.signal]))])
+    return await Promise.race([link.head.closed, way.node.closed, startedAgain(session, watch), deadAfterUpheaval(way, deps, AbortSignal.any([signal, done.signal]))])
   } catch (error) {
     // The watch may notice first that the link is lost.
     if (error instanceof JnodeError && error.code === 'connection-lost') return error.message
@@ -107,6 +110,15 @@ async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSign
     done.abort()
     watch.stop()
   }
+}
+
+/** Settles, in words, when Grid Engine has taken the job from its node to start it once more; rejects when the job ends. */
+async function startedAgain({facts, way}: OpenSession, watch: JobWatch): Promise<string> {
+  const first = await watch.until(({record}) => record)
+  if (first.node === way.nodeName) await watch.until((now) => (isAnotherStart(now, first) ? true : null))
+  // What is known of the time that is left was true of the former start.
+  facts.startedAt = null
+  return `Grid Engine starts job ${facts.jobId} again`
 }
 
 /**
@@ -168,11 +180,24 @@ async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, need
   }
 }
 
+/** A failure costs no more than a right figure for the time that is left. */
+async function noteStart(facts: SessionFacts, link: ClusterLink, deps: Deps, signal: AbortSignal): Promise<void> {
+  facts.startedAt = new Date(deps.clock.now()).toISOString()
+  deps.tell({kind: 'warning', text: `Job ${facts.jobId} was started again, perhaps on another node: its kernels are new`})
+  try {
+    await deps.store.save(facts)
+    await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal})
+  } catch (error) {
+    deps.tell({kind: 'trace', text: `the new start was not saved: ${messageOf(error)}`})
+  }
+}
+
 async function reopen(session: OpenSession, deps: Deps, {cluster, signal}: {cluster: ClusterTarget; signal: AbortSignal}): Promise<OpenSession> {
   const link = await deps.connect(cluster, {signal, silent: true, lend: true})
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
   try {
     const way = await reachServer({session: {facts: session.facts, link}, watch, tunnel: session.tunnel, signal}, deps)
+    if (session.facts.startedAt === null) await noteStart(session.facts, link, deps, signal)
     return {...session, link, way}
   } catch (error) {
     await link.close()

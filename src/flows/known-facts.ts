@@ -1,6 +1,6 @@
 /** A session's facts from the three who know of it: its directory on the cluster, this computer, and the job's own record. */
 import type {ClusterTarget} from '../config/cluster.ts'
-import {parseRecord} from '../jupyter/record.ts'
+import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import type {RemoteSession} from '../session/remote-store.ts'
 
@@ -12,14 +12,20 @@ export function knownFacts({facts, token, record}: RemoteSession, cluster: Clust
   const own = mine?.id === facts.id ? mine : null
   const job = parseRecord(record)
   const startedAt = job?.startedAt ? new Date(job.startedAt).toISOString() : null
+  const known = facts.startedAt ?? own?.startedAt ?? null
   return {
     ...facts,
     cluster: cluster.name,
     hops: cluster.hops,
     token,
     jobId: facts.jobId ?? own?.jobId ?? job?.jobId ?? null,
-    startedAt: facts.startedAt ?? own?.startedAt ?? startedAt,
+    startedAt: known === null || startsLater(job, known) ? startedAt : known,
     gpus: job?.gpus ?? facts.gpus,
     localPort: own?.localPort ?? facts.localPort,
   }
+}
+
+/** Whether the job was started again since. The clocks of a node and of this computer differ, but not by so much. */
+function startsLater(job: JobRecord | null, known: string): boolean {
+  return job?.startedAt != null && job.startedAt > Date.parse(known) + 120_000
 }

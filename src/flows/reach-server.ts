@@ -13,7 +13,7 @@ import type {OpenToServer, Tunnel} from '../tunnel/tunnel.ts'
 import {foreignAnswers} from './foreign.ts'
 import type {Deps, NodeAddress} from './deps.ts'
 import type {Submitted} from './submit.ts'
-import type {JobWatch} from './watch-job.ts'
+import type {JobView, JobWatch} from './watch-job.ts'
 
 /** The routes that exist so far, by what the server listens on. */
 export type RouteName = 'socket' | 'node'
@@ -87,7 +87,7 @@ export async function reachServer({session: {facts, link}, watch, tunnel, signal
     const way = wayTo(endpoint, node, nodeName)
     await checkListenerOwner(way, signal)
     const giveUp = new AbortController()
-    const moved = watch.until((now) => (sameEndpoint(now.record?.endpoint ?? null, endpoint) ? null : 'moved'))
+    const moved = watch.until((now) => (isAnotherStart(now, record) ? 'started again' : sameEndpoint(now.record?.endpoint ?? null, endpoint) ? null : 'moved'))
     const lost = node.closed.then((why) => {
       throw new JnodeError('connection-lost', `The connection to ${node.label} was lost: ${why}`)
     })
@@ -95,7 +95,9 @@ export async function reachServer({session: {facts, link}, watch, tunnel, signal
     const tools = {...deps, signal: AbortSignal.any([signal, giveUp.signal])}
     const answers = facts.foreign ? foreignAnswers(facts.foreign, api, tools) : serverAnswers(api, tools)
     try {
-      if ((await Promise.race([answers, moved, lost])) !== 'moved') {
+      const what = await Promise.race([answers, moved, lost])
+      if (what === 'started again') return await reachServer({session: {facts, link}, watch, tunnel, signal}, deps)
+      if (what !== 'moved') {
         tunnel.route(way.open)
         return way
       }
@@ -106,6 +108,11 @@ export async function reachServer({session: {facts, link}, watch, tunnel, signal
       lost.catch(() => {})
     }
   }
+}
+
+/** Whether Grid Engine has begun the job once more since, perhaps on another node, or is about to. */
+export function isAnotherStart({record}: Pick<JobView, 'record'>, {start}: Pick<JobRecord, 'start'>): boolean {
+  return start !== null && record?.start !== start
 }
 
 function sameEndpoint(a: Endpoint | null, b: Endpoint): boolean {

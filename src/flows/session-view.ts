@@ -5,6 +5,7 @@ import type {SessionFacts} from '../session/facts.ts'
 import type {Deps} from './deps.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
 import type {SessionState, SessionStatus} from './status.ts'
+import {endOf} from './warn-of-end.ts'
 
 export interface SessionView {
   name: string
@@ -34,8 +35,8 @@ export interface SessionView {
 
 /** `url` holds the token: it goes to stdout when asked for, and nowhere else. */
 export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: KeeperStatus | null, activity: Activity | null = null): SessionView {
-  const {startedAt, runSeconds} = facts
-  const endsAt = startedAt !== null && runSeconds !== null ? new Date(Date.parse(startedAt) + runSeconds * 1000).toISOString() : null
+  const {startedAt} = facts
+  const end = endOf(facts)
   const localPort = keeper?.localPort ?? facts.localPort
   return {
     name: facts.name,
@@ -53,7 +54,7 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
     tunnel: keeper?.tunnel ?? 'closed',
     submittedAt: facts.submittedAt,
     startedAt,
-    endsAt,
+    endsAt: end === null ? null : new Date(end).toISOString(),
     app: facts.app,
     log: facts.foreign ? null : `${facts.remoteDir}/log`,
     keeperPid: keeper?.pid ?? null,

@@ -16,6 +16,7 @@ import {EAGER, watchJob} from './watch-job.ts'
 
 /** A job that runs but whose Jupyter does not answer in this time has something wrong with it. */
 const JUPYTER_WITHIN_MS = 300_000
+const LIMIT_WITHIN_MS = 10_000
 
 export interface WaitOptions {
   cluster: ClusterTarget
@@ -26,7 +27,7 @@ export interface WaitOptions {
 }
 
 /**
- * Fills in `startedAt` and `page` of the facts. Rejects when the job ends first, or the signal aborts. A connection
+ * Fills in `startedAt`, `runSeconds` and `page` of the facts. Rejects when the job ends first, or the signal aborts. A connection
  * that is lost meanwhile is made again and takes its place in `session`.
  */
 export async function waitForServer(session: Submitted, options: WaitOptions, deps: Deps): Promise<ServerWay> {
@@ -60,8 +61,8 @@ async function linkAgain({name, jobId}: SessionFacts, {cluster, tunnel, signal, 
   }
 }
 
-async function waitOverLink(context: ReachContext, deps: Deps): Promise<ServerWay> {
-  const {session: {facts, link}, watch, tunnel, signal} = context
+async function waitOverLink(context: ReachContext & {session: Submitted}, deps: Deps): Promise<ServerWay> {
+  const {session: {facts, link, engine}, watch, tunnel, signal} = context
   const {tell, clock} = deps
   tell({kind: 'step', id: 'wait', title: `Wait for a node (job ${facts.jobId})`})
   tunnel.away({lines: [`Session ${facts.name} waits for a compute node.`, 'It opens here as soon as it is ready.'], retryAt: null})
@@ -73,6 +74,8 @@ async function waitOverLink(context: ReachContext, deps: Deps): Promise<ServerWa
   tell({kind: 'done', text: `Job ${facts.jobId} runs on ${node} (waited ${spokenDuration(clock.now() - from)})`})
   tell({kind: 'step', id: 'jupyter', title: `Start Jupyter on ${node}`})
   tunnel.away({lines: [`Session ${facts.name} is being started.`, 'It opens here as soon as it is ready.'], retryAt: null})
+  // Only the running job has a queue, which may have a limit of its own. Nobody waits for it.
+  const limit = facts.foreign ? null : ask(link.head.run, engine.limit(facts.jobId!, watch.view.record?.queue ?? null), {signal, timeoutMs: LIMIT_WITHIN_MS}).catch(() => null)
   const within = timeLimit(signal, JUPYTER_WITHIN_MS, {message: `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`, hint: 'Its start may hang: try --setup, --module and --conda by hand in a shell on the cluster.'})
   const way = await reachServer({...context, signal: within}, deps).catch(async (error: unknown) => {
     throw await explained(error, facts, link)
@@ -82,6 +85,7 @@ async function waitOverLink(context: ReachContext, deps: Deps): Promise<ServerWa
   facts.gpus = watch.view.record?.gpus ?? facts.gpus
   // The certificate of somebody else's https server cannot be checked here.
   if (!facts.foreign?.secure) facts.page = await landingPage(facts.app, apiOver(way.open, {...facts, localPort: tunnel.port, ...(facts.foreign && {baseUrl: facts.foreign.baseUrl})})).catch(() => '')
+  facts.runSeconds = (await limit) ?? facts.runSeconds
   tell({kind: 'done', text: `Jupyter answers (route ${way.route})`})
   return way
 }

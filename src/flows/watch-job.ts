@@ -60,6 +60,8 @@ export const EAGER: Pace = {firstMs: 2000, lastMs: 15_000, follow: true}
 export const GENTLE: Pace = {firstMs: 30_000, lastMs: 60_000, follow: false}
 
 const GROWTH = 1.25
+/** A Grid Engine that gives no answer is asked less and less, down to this. */
+const SILENT_MS = 30_000
 /** `qstat -j` is dear on a busy master: the reason is asked after 4 s of waiting, then once a minute. */
 const REASON_FIRST_MS = 4000
 const REASON_AGAIN_MS = 60_000
@@ -91,8 +93,11 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     if (text.length <= recordText.length) return
     recordText = text
     view.record = parseRecord(text)
+    const end = view.record?.end
+    // Grid Engine ends a job in the same way when it moves it to another node: then the list knows more.
+    if (end?.reason === 'deleted') nudge.abort()
     // Its own last word: the job need not be missed in the list as well.
-    if (view.record?.end) ended().then(fail, fail)
+    else if (end) ended().then(fail, fail)
     changed()
   }
 
@@ -112,6 +117,9 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     }
     misses = 0
     view.job = job
+    // Put back into the queue to be started again: what it has told was of its former start.
+    const again = job.letters.includes('R') && (job.phase === 'pending' || job.phase === 'held')
+    if (!facts.foreign) view.record = again ? null : parseRecord(recordText)
     if (job.phase === 'error') return fail(await failedInQueue(job))
     await explain(job)
     changed()
@@ -120,7 +128,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
   /** Where the job left no word, a second witness is asked before it is called ended. */
   async function missing(): Promise<void> {
     const exists = await ask(head.run, engine.exists(facts.jobId!), {signal})
-    if (exists === 'no' && misses >= 2) fail(await ended())
+    if (exists === 'no' && (misses >= 2 || view.record?.end)) fail(await ended())
   }
 
   async function ended(): Promise<JnodeError> {
@@ -170,10 +178,11 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
         tell({kind: 'progress', text: `${view.silent}; asking again`})
       }
       // Jitter keeps the polls of many users from falling into step.
-      const pause = misses > 0 ? 1500 : interval * (0.9 + 0.2 * Math.random())
+      const soon = misses > 0 || view.record?.end
+      const pause = soon ? 1500 : interval * (0.9 + 0.2 * Math.random())
       await clock.sleep(pause, AbortSignal.any([signal, nudge.signal])).catch(() => {})
       if (nudge.signal.aborted) nudge = new AbortController()
-      interval = Math.min(pace.lastMs, interval * GROWTH)
+      interval = Math.min(view.silent === null ? pace.lastMs : Math.max(pace.lastMs, SILENT_MS), interval * GROWTH)
     }
   }
 

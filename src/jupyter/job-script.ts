@@ -128,7 +128,7 @@ fi
 gpus=$(env | sed -n -e '/^CUDA_VISIBLE_DEVICES=/p' -e '/^SGE_HGR_/p' | sort | tr '\\n' ' ')
 IFS= read -r node </proc/sys/kernel/hostname || node=$(hostname)
 me=$node.$$
-set -- '' 'jnode-record 1' "start $me" "job \${JOB_ID-}" "name \${HOSTNAME-}" "slots \${NSLOTS-}" "tmpdir \${TMPDIR%%"$newline"*}" "gpus $gpus"
+set -- '' 'jnode-record 1' "start $me" "job \${JOB_ID-}" "queue \${QUEUE-}" "name \${HOSTNAME-}" "slots \${NSLOTS-}" "tmpdir \${TMPDIR%%"$newline"*}" "gpus $gpus"
 for file in /etc/ssh/ssh_host_*_key.pub; do
   [ -r "$file" ] && read -r type key rest <"$file" && set -- "$@" "hostkey $type $key"
 done

@@ -37,7 +37,11 @@ export interface HostKey {
 }
 
 export interface JobRecord {
+  /** Tells one start of the job from the next; null for a job of an older jnode. */
+  start: string | null
   jobId: string | null
+  /** The cluster queue that it runs in. */
+  queue: string | null
   /** The node's own name for itself. */
   node: string | null
   /** All names to try for the node, `node` first, then Grid Engine's. */
@@ -86,7 +90,7 @@ export function recordReader(): (line: string) => JobRecord | null {
 
 function emptyRecord(): JobRecord {
   return {
-    jobId: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, gpus: null, hostKeys: [], endpoint: null,
+    start: null, jobId: null, queue: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, gpus: null, hostKeys: [], endpoint: null,
     app: null, listening: false, baseUrl: null, version: null, startedAt: null, signals: [], end: null,
   }
 }
@@ -96,8 +100,12 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
   if (key === 'listening') return {listening: true}
   if (value === '') return {}
   switch (key) {
+    case 'start':
+      return {start: value}
     case 'job':
       return {jobId: value}
+    case 'queue':
+      return {queue: value}
     case 'node':
       return {node: value, names: [...new Set([value, ...record.names])]}
     case 'name':

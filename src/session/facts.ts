@@ -27,7 +27,7 @@ const sharedShape = {
   slots: z.number().int(),
   /** Requested for the whole session. */
   memoryBytes: z.number().nullable(),
-  /** Requested wall-clock limit (h_rt) in seconds. */
+  /** Wall-clock limit in seconds: what was asked for; once the job runs, the shortest of all that hold for it. */
   runSeconds: z.number().int().nullable(),
   app: z.string(),
   /** Absolute path of the session's directory on the cluster. */

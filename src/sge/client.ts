@@ -4,6 +4,7 @@ import {command, quote} from '../shell.ts'
 import {parseJobDetails, readExistence, type JobDetails} from './job-details.ts'
 import {readJobFiles, type JobFiles} from './job-files.ts'
 import type {JobPhase} from './job-state.ts'
+import {runLimit} from './limits.ts'
 import {neverReason} from './never-runs.ts'
 import {parseAccounting, type Accounting} from './qacct.ts'
 import {readRemoval, type Removal} from './qdel.ts'
@@ -30,6 +31,8 @@ export interface GridEngine {
   exists(jobId: string): Ask<'yes' | 'no' | 'unknown'>
   /** Whose job it is and where it writes; null when Grid Engine does not know it. */
   files(jobId: string): Ask<JobFiles | null>
+  /** For how many seconds the job may run, asked for or not; null where there is no limit, or none is told. */
+  limit(jobId: string, queue: string | null): Ask<number | null>
   remove(jobId: string): Ask<Removal>
   /** The accounting record of an ended job called `name`; null while there is none. A job removed before it ran never has one. */
   account(jobId: string, name: string | null): Ask<Accounting | null>
@@ -45,6 +48,7 @@ export function gridEngine(site: Pick<Site, 'setup'>): GridEngine {
     why: (jobId, phase) => ({script: prelude + whyScript(jobId, phase), read: ({stdout}) => readWhy(stdout, phase)}),
     exists: (jobId) => ({script: `${prelude}${command(['qstat', '-j', jobId])}`, read: (answer) => readExistence(jobId, answer)}),
     files: (jobId) => ({script: `${prelude}${command(['qstat', '-j', jobId])}`, read: ({stdout}) => readJobFiles(jobId, stdout)}),
+    limit: (jobId, queue) => runLimit(prelude, jobId, queue),
     remove: (jobId) => ({script: `${prelude}${command(['qdel', jobId])}`, read: readRemoval}),
     account: (jobId, name) => ({script: prelude + accountScript(jobId), read: ({stdout}) => parseAccounting(stdout, name)}),
   }

@@ -26,7 +26,7 @@ describe('parseRecord', () => {
 
   it('reads a job that is starting, and one that is ready', () => {
     expect(parseRecord(START)).toEqual({
-      jobId: '4711', node: 'node1', names: ['node1', 'node1.cluster'], addresses: ['192.0.2.2', 'fd00::2'], slots: 8, tmpdir: '/tmp/4711.1.all.q', gpus: 'CUDA_VISIBLE_DEVICES=0,1 SGE_HGR_gpu=0 1',
+      start: null, jobId: '4711', queue: null, node: 'node1', names: ['node1', 'node1.cluster'], addresses: ['192.0.2.2', 'fd00::2'], slots: 8, tmpdir: '/tmp/4711.1.all.q', gpus: 'CUDA_VISIBLE_DEVICES=0,1 SGE_HGR_gpu=0 1',
       hostKeys: [{type: 'ssh-ed25519', key: 'AAAAC3NzaC1lZDI1NTE5AAAAIBRiIMIG0VZlE1wjaFPzXlLHshagYABTah31dvbs4AwW'}, {type: 'ssh-rsa', key: 'AAAAB3NzaC1yc2E='}],
       endpoint: {kind: 'socket', path: '/tmp/4711.1.all.q/jnode/sock'},
       app: null, listening: false, baseUrl: null, version: null, startedAt: 1_795_230_660_000, signals: [], end: null,
@@ -44,8 +44,8 @@ describe('parseRecord', () => {
   })
 
   it('starts anew with each start of the job', () => {
-    const second = parseRecord(`${START}${READY}end 0 deleted ended by signal USR2\n\njnode-record 1\njob 4711\nnode node2\n`)
-    expect(second).toMatchObject({node: 'node2', names: ['node2'], endpoint: null, listening: false, end: null, hostKeys: []})
+    const second = parseRecord(`${START}${READY}end 0 deleted ended by signal USR2\n\njnode-record 1\nstart node2.7\njob 4711\nqueue all.q\nnode node2\n`)
+    expect(second).toMatchObject({start: 'node2.7', queue: 'all.q', node: 'node2', names: ['node2'], endpoint: null, listening: false, end: null, hostKeys: []})
   })
 
   it('passes over what it does not know or cannot use', () => {

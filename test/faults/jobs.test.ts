@@ -1,0 +1,185 @@
+/** What happens to the job while its session is held: the user is told what it was, and nothing is left. */
+import {afterEach, describe, expect, onTestFinished, test} from 'vitest'
+import type {SessionView} from '../../src/flows/session-view.ts'
+import {answers, jnodeIn, nothingLeft, OPEN, sweep} from '../cluster/jnode.ts'
+import {openKernel} from '../cluster/kernel.ts'
+import {until} from '../cluster/run.ts'
+import {useLab} from '../cluster/use-lab.ts'
+
+const lab = await useLab()
+const jnode = jnodeIn(lab)
+
+afterEach(async ({task}) => {
+  if (task.result?.state === 'fail') await sweep(lab)
+})
+
+const seconds = (n: number) => new Promise((resolve) => setTimeout(resolve, n * 1000))
+const asRoot = (host: 'head' | 'node1' | 'node2', command: string) => lab.exec(host, 'root', command, {cwd: '/'})
+const keeperGone = () => until('no process of alice on the laptop', async () => (await lab.processes('laptop', 'alice')).length === 0, 120_000)
+const keeperLog = async () => (await lab.exec('laptop', 'alice', 'cat ~/.local/state/jnode/keeper.log')).stdout
+
+/** Until it is true of the session, as the user sees it. */
+const status = (what: string, wanted: (view: SessionView) => boolean) =>
+  until(what, async () => {
+    const view = await jnode.ok('status')
+    return wanted(view) && view
+  }, 180_000)
+
+describe('Grid Engine’s master', () => {
+  test('is gone for a minute while the job waits: the job is still taken when it is back', async () => {
+    const blocker = await lab.exec('head', 'bob', ['qsub', '-terse', '-b', 'y', '-pe', 'make', '8', '-o', '/dev/null', '-j', 'y', 'sleep', '600'])
+    const start = jnode.spawn('start patient --host head -d')
+    await start.says(/queue instances are full|Wait for a node/)
+    onTestFinished(async () => void (await lab.startDaemon('head', 'sge_qmaster').catch(() => {})))
+    await lab.stopDaemon('head', 'sge_qmaster', 'KILL')
+    await start.says(/Grid Engine gives no answer/)
+    expect(await jnode.ok<{sessions: SessionView[]}>('list')).toMatchObject({sessions: [{name: 'patient', state: 'unknown', reason: expect.stringContaining('no answer') as string}]})
+    await seconds(60)
+    await lab.startDaemon('head', 'sge_qmaster')
+    await lab.exec('head', 'bob', ['qdel', blocker.stdout.trim()])
+    expect(await start.ended).toMatchObject({exitCode: 0, stdout: expect.stringMatching(/^http:/) as string})
+    await jnode.ok('stop patient')
+    await lab.nodesReady()
+    await nothingLeft(lab)
+  })
+
+  test('is gone for a minute while the job runs: nothing is lost, and it is never called ended', async () => {
+    const session = await jnode.ok('start steady --host head')
+    const kernel = await openKernel(lab, session.url!)
+    onTestFinished(async () => void (await lab.startDaemon('head', 'sge_qmaster').catch(() => {})))
+    await lab.stopDaemon('head', 'sge_qmaster', 'KILL')
+    expect(await jnode.ok('status')).toMatchObject({state: 'unknown', tunnel: 'connected', url: session.url})
+    const refused = await jnode.fails('stop')
+    expect(refused).toMatchObject({exitCode: 5, code: 'no-grid-engine'})
+    await seconds(60)
+    await lab.startDaemon('head', 'sge_qmaster')
+    await kernel.survives()
+    kernel.close()
+    await lab.nodesReady()
+    await jnode.ok('stop steady')
+    await nothingLeft(lab)
+  })
+})
+
+describe('the node', () => {
+  test('has its execd restarted: nothing is lost', async () => {
+    const session = await jnode.ok('start e1 --host head --node node1')
+    const kernel = await openKernel(lab, session.url!)
+    await lab.stopDaemon('node1', 'sge_execd')
+    await seconds(5)
+    await lab.startDaemon('node1', 'sge_execd')
+    await kernel.survives()
+    kernel.close()
+    await lab.nodesReady()
+    expect(await jnode.ok('status')).toMatchObject({state: 'ready', tunnel: 'connected'})
+    // A qdel of a job that ran before takes a minute now.
+    await jnode.ok('stop e1')
+    await nothingLeft(lab)
+  })
+
+  test('loses power: the session is reconnecting or unknown, then said to be lost', async () => {
+    const session = await jnode.ok('start p1 --host head --node node1')
+    onTestFinished(async () => {
+      await lab.boot('node1').catch(() => {})
+      await lab.nodesReady()
+    })
+    await lab.powerCut('node1')
+    await status('it is not connected', ({tunnel}) => tunnel !== 'connected')
+    expect(await lab.jobs('alice')).toMatchObject([{id: session.jobId}])
+    await lab.boot('node1')
+    // Grid Engine hears of the end of the job from the node that is back.
+    await keeperGone()
+    expect(await keeperLog()).toMatch(new RegExp(`p1: Job ${session.jobId} ended: `))
+    await lab.nodesReady()
+    await nothingLeft(lab)
+  })
+})
+
+describe('the job', () => {
+  test('is suspended and resumed: the kernel goes on where it was', async () => {
+    const session = await jnode.ok('start s1 --host head')
+    const kernel = await openKernel(lab, session.url!)
+    await lab.exec('head', 'alice', ['qmod', '-sj', session.jobId!])
+    await status('it is told to be suspended', ({reason}) => reason?.includes('suspended') === true)
+    // Past the queue's notify time, after which the job stands still.
+    await seconds(15)
+    await lab.exec('head', 'alice', ['qmod', '-usj', session.jobId!])
+    await kernel.survives()
+    expect(await jnode.ok('status')).toMatchObject({state: 'ready', reason: null})
+    // And no late mistake of the warning for a limit of time.
+    await seconds(12)
+    await kernel.survives()
+    kernel.close()
+    await jnode.ok('stop s1')
+    await nothingLeft(lab)
+  })
+
+  test('is held while it runs: nothing changes, and the hold matters only to a job that waits', async () => {
+    const session = await jnode.ok('start h1 --host head')
+    const kernel = await openKernel(lab, session.url!)
+    await lab.exec('head', 'alice', ['qhold', session.jobId!])
+    expect(await jnode.ok('status')).toMatchObject({state: 'ready'})
+    await kernel.survives()
+    kernel.close()
+    await jnode.ok('stop h1')
+    await nothingLeft(lab)
+  })
+
+  test('is run again on another node: the tunnel follows it, with the same URL', async () => {
+    const session = await jnode.ok('start r1 --host head --sge-arg=-r --sge-arg=y')
+    await lab.exec('head', 'root', ['qmod', '-rj', session.jobId!], {cwd: '/'})
+    const there = await status('it is ready on the other node', ({state, tunnel, node}) => state === 'ready' && tunnel === 'connected' && node !== null && node !== session.node)
+    expect(there).toMatchObject({jobId: session.jobId, url: session.url, localPort: session.localPort})
+    expect(await answers(lab, session.url!)).toEqual(OPEN)
+    expect(await keeperLog()).toMatch(/Grid Engine starts job \d+ again/)
+    await jnode.ok('stop r1')
+    await nothingLeft(lab)
+  })
+
+  test.each([['alice', 'by its user'], ['root', 'by root']])('is deleted as %s', async (who) => {
+    const session = await jnode.ok('start d1 --host head')
+    await lab.exec('head', who, ['qdel', session.jobId!], {cwd: '/'})
+    await keeperGone()
+    expect(await keeperLog()).toMatch(new RegExp(`d1: Job ${session.jobId} ended: .*deleted`))
+    await nothingLeft(lab)
+  })
+
+  test('is out of h_rt: warned of before, and its end is said to be that', async () => {
+    const session = await jnode.ok('start t1 --host head --time 150s')
+    expect(session.endsAt).not.toBeNull()
+    await until('the warning', async () => (await keeperLog()).includes('Session t1 has'), 90_000)
+    await keeperGone()
+    expect(await keeperLog()).toMatch(new RegExp(`t1: Job ${session.jobId} ended: .*time`))
+    await nothingLeft(lab)
+  })
+
+  test('is at s_rt: Jupyter ends properly, and the end is said to be that', async () => {
+    const session = await jnode.ok('start t2 --host head --sge-arg=-l --sge-arg=s_rt=30')
+    expect(session.endsAt).not.toBeNull()
+    await keeperGone()
+    expect(await keeperLog()).toMatch(new RegExp(`t2: Job ${session.jobId} ended: .*soft limit of time`))
+    await nothingLeft(lab)
+  })
+
+  test('loses its Jupyter to kill -9', async () => {
+    const session = await jnode.ok('start k1 --host head --node node1')
+    await asRoot('node1', 'pkill -KILL -u alice -f jupyter-')
+    await keeperGone()
+    expect(await keeperLog()).toMatch(new RegExp(`k1: Job ${session.jobId} ended: Jupyter was killed by signal 9`))
+    await nothingLeft(lab)
+  })
+
+  test('loses a kernel to kill -9: the session goes on, with a new kernel', async () => {
+    const session = await jnode.ok('start k2 --host head --node node1')
+    const kernel = await openKernel(lab, session.url!)
+    expect(await kernel.run('1 + 1; print(2)')).toBe('2\n')
+    await asRoot('node1', 'pkill -KILL -u alice -f ipykernel')
+    expect(await answers(lab, session.url!)).toEqual(OPEN)
+    kernel.close()
+    const another = await openKernel(lab, session.url!)
+    await another.survives()
+    another.close()
+    await jnode.ok('stop k2')
+    await nothingLeft(lab)
+  })
+})
