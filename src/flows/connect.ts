@@ -5,7 +5,10 @@ import {JnodeError} from '../errors.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
+import type {Job} from '../sge/qstat.ts'
 import {discoverSite} from '../sge/site.ts'
+import type {Remote} from '../ssh/remote.ts'
+import {tellCalls} from './calls.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
@@ -15,6 +18,7 @@ import type {OpenSession} from './open-session.ts'
 import {jobOf} from './status.ts'
 import type {Submitted} from './submit.ts'
 import {limited, saveReady, waitForServer} from './wait-for-server.ts'
+import {whyNot} from './why.ts'
 
 export interface ConnectInput {
   name: string
@@ -75,6 +79,8 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
     } catch (error) {
       await session.link.close()
       throw error
+    } finally {
+      tellCalls(facts.name, engine, deps.tell)
     }
   } catch (error) {
     await tunnel.close()
@@ -99,7 +105,9 @@ async function factsThere({link, engine, user, input}: Asking, deps: Deps): Prom
   const broken = listing.broken[0]
   if (there) {
     const facts = knownFacts(there, cluster, mine)
-    const jobId = facts.jobId ?? jobOf(facts, jobs)?.id ?? null
+    const job = jobOf(facts, jobs)
+    if (job?.phase === 'error') throw await inError(job, {head: link.head, engine, name, signal})
+    const jobId = facts.jobId ?? job?.id ?? null
     if (jobId !== null) return {...facts, jobId}
     if (jobs.kind === 'unknown') throw silent(link, jobs.why)
     throw new JnodeError('job-ended', `Session "${name}" never got a job`)
@@ -111,6 +119,14 @@ async function factsThere({link, engine, user, input}: Asking, deps: Deps): Prom
   const job = jobs.jobs.find(({id}) => id === jobId)
   const facts = await foreignFacts({job, jobId, head: link.head, engine, user, cluster, signal})
   return {...facts, localPort: mine?.id === facts.id ? mine.localPort : null}
+}
+
+/** It never starts by itself. Unlike `start`, which takes its job back, this leaves the choice. */
+async function inError(job: Job, {head, engine, name, signal}: {head: Remote; engine: GridEngine; name: string; signal: AbortSignal}): Promise<JnodeError> {
+  const why = await whyNot(job, {head, engine, signal})
+  return new JnodeError('job-failed', `Job ${job.id} cannot start. ${why?.text ?? 'Grid Engine put it into its error state and gives no reason'}`, {
+    hint: `Mend that and let it try again with \`qmod -cj ${job.id}\` on the head node, or remove it with \`jnode stop ${name}\`.`,
+  })
 }
 
 function silent(link: ClusterLink, why: string): JnodeError {

@@ -6,6 +6,7 @@ import {ask} from '../ask.ts'
 import {messageOf, JnodeError} from '../errors.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
+import {tellCalls} from './calls.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
 import {isAnotherStart, reachServer, type ServerWay} from './reach-server.ts'
 import {needsPerson, relink} from './relink.ts'
@@ -70,6 +71,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
       return {kind: 'job-ended', reason, tidy: over && !options.stopping() && (await tidied(session, deps))}
     } finally {
       await options.stopping()?.catch(() => {})
+      tellCalls(session.facts.name, session.engine, deps.tell)
       setTunnel('closed')
       await session.tunnel.close()
       await session.link.close()

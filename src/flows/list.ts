@@ -7,15 +7,18 @@ import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions, type RemoteListing} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
-import {endingOf} from '../sge/ending.ts'
 import type {JobList} from '../sge/qstat.ts'
 import {discoverSite} from '../sge/site.ts'
 import type {Remote} from '../ssh/remote.ts'
+import {tellCalls} from './calls.ts'
+import {howItEnded, needsAccounting} from './how-it-ended.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
+import {endOfLog} from './log-tail.ts'
 import type {Deps} from './deps.ts'
 import {viewOf, type SessionView} from './session-view.ts'
 import {jobOf, statusOf} from './status.ts'
+import {whyNot} from './why.ts'
 
 export interface ListInput {
   clusters: ClusterTarget[]
@@ -70,10 +73,11 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
     const gone = new Set(missing.filter((_, i) => witnesses[i] === 'no').map(({facts}) => facts.name))
     const explain = async ({facts, record, activity, answered}: Known) => {
       const status = statusOf(facts, {jobs, record, answered, gone: gone.has(facts.name)})
-      const reason = name === undefined ? null : await reasonFor(facts, {head, engine, jobs, gone, signal})
+      const reason = name === undefined ? null : await reasonFor({facts, record}, {head, engine, jobs, gone, signal})
       return seen(withJobId(facts, jobs), reason === null ? status : {...status, reason}, deps, activity)
     }
     const sessions = await Promise.all(all.map(explain))
+    tellCalls(cluster.name, engine, deps.tell)
     // Of a job that jnode did not start nothing is left to clean up or to read.
     const over = all.filter(({facts}) => facts.foreign && gone.has(facts.name)).map(({facts}) => facts.name)
     for (const ended of over) await deps.store.remove(cluster.name, ended)
@@ -103,12 +107,12 @@ interface Reasons {
 }
 
 /** Why it waits or how it ended, in Grid Engine's words made plain; asked for one session only, since it is dear. */
-async function reasonFor(facts: SessionFacts, {head, engine, jobs, gone, signal}: Reasons): Promise<string | null> {
+async function reasonFor({facts, record}: Pick<Known, 'facts' | 'record'>, {head, engine, jobs, gone, signal}: Reasons): Promise<string | null> {
   const job = jobOf(facts, jobs)
-  if (job && ['pending', 'held', 'error'].includes(job.phase)) return (await ask(head.run, engine.why(job.id, job.phase), {signal}))?.text ?? null
-  if (!gone.has(facts.name)) return null
-  const accounting = await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal})
-  return accounting ? endingOf(accounting, facts) : null
+  if (job) return ['pending', 'held', 'error'].includes(job.phase) ? ((await whyNot(job, {head, engine, signal}))?.text ?? null) : null
+  if (!record?.end && !gone.has(facts.name)) return null
+  const accounting = needsAccounting(record, facts) ? await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal}) : null
+  return record?.end || accounting ? howItEnded({record, accounting, log: await endOfLog(head, facts, {signal}), deleting: false}, facts).text : null
 }
 
 /** The cluster's sessions, and those this computer remembers that the cluster does not know (any more). */

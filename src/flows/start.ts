@@ -6,6 +6,7 @@ import {openTunnel} from '../tunnel/tunnel.ts'
 import type {Deps} from './deps.ts'
 import type {OpenSession} from './open-session.ts'
 import {viewOf, type SessionView} from './session-view.ts'
+import {tellCalls} from './calls.ts'
 import {prepare, submit, type StartInput} from './submit.ts'
 import {limited, saveReady, waitForServer} from './wait-for-server.ts'
 
@@ -36,7 +37,7 @@ export function start(input: StartInput, deps: Deps): Promise<OpenSession> {
     const tunnel = await openTunnel({port: options.port ?? DEFAULT_PORT, orNext: options.port === null})
     undo.add('the local port', () => tunnel.close())
     const session = await submit({...input, signal, localPort: tunnel.port, undo}, deps)
-    const way = await waitForServer(session, {cluster: options.cluster, tunnel, signal, leaveJob: () => undo.keep('the session')}, deps)
+    const way = await waitForServer(session, {cluster: options.cluster, tunnel, signal, leaveJob: () => undo.keep('the session')}, deps).finally(() => tellCalls(session.facts.name, session.engine, deps.tell))
     await saveReady(session, deps, signal)
     return {...session, tunnel, way}
   })
@@ -46,6 +47,7 @@ export function start(input: StartInput, deps: Deps): Promise<OpenSession> {
 export function submitOnly(input: StartInput, deps: Deps): Promise<SessionView> {
   return undoing(input, deps, async (undo) => {
     const session = await submit({...input, localPort: null, undo}, deps)
+    tellCalls(session.facts.name, session.engine, deps.tell)
     await saveReady(session, deps, input.signal)
     await session.link.close()
     return viewOf(session.facts, {state: 'queued', reason: null, node: null}, null)

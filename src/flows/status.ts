@@ -29,7 +29,7 @@ export function statusOf(facts: SharedFacts & {foreign?: unknown}, seen: Seen): 
   const job = jobOf(facts, jobs)
   // One that runs again (R) has a new server, whatever the first one has answered.
   const listening = facts.foreign !== undefined || record?.listening === true || (answered && !job?.letters.includes('R'))
-  if (job) return {...statusOfJob(job, listening), node: node ?? job.node}
+  if (job) return {...statusOfJob(job, listening), node: job.node === null ? null : (node ?? job.node)}
   if (record?.end) return {state: record.listening ? 'ended' : 'failed', reason: endMessage(record.end).text, node}
   if (gone) return {state: 'ended', reason: 'the job is gone and left no word: it was deleted, or its node died', node}
   return {state: 'unknown', reason: 'the job is missing from Grid Engine’s list', node}
@@ -44,7 +44,7 @@ export function jobOf(facts: SharedFacts, jobs: JobList): Job | undefined {
 function statusOfJob(job: Job, listening: boolean): Pick<SessionStatus, 'state' | 'reason'> {
   switch (job.phase) {
     case 'pending':
-      return {state: 'queued', reason: null}
+      return {state: 'queued', reason: job.letters.includes('R') ? 'Grid Engine has put the job back into the queue, to start it again' : null}
     case 'held':
       return {state: 'held', reason: 'the job is held and does not start by itself; `qrls` releases it'}
     case 'error':

@@ -37,8 +37,8 @@ export async function waitForServer(session: Submitted, options: WaitOptions, de
     try {
       return await waitOverLink({session, watch, tunnel, signal}, deps)
     } catch (error) {
-      throwIfAborted(signal)
       if (!(error instanceof JnodeError) || error.code !== 'connection-lost') throw error
+      throwIfAborted(signal)
       deps.tell({kind: 'warning', text: `${error.message}; connecting again, job ${session.facts.jobId} goes on`})
     } finally {
       watch.stop()

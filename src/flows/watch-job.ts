@@ -5,21 +5,24 @@
  */
 import {askAll, ask} from '../ask.ts'
 import {abortReason, JnodeError, messageOf} from '../errors.ts'
-import {endMessage, parseRecord, type JobRecord} from '../jupyter/record.ts'
+import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {followRecordScript, readRecordText} from '../session/remote-store.ts'
 import type {GridEngine} from '../sge/client.ts'
-import {endingOf} from '../sge/ending.ts'
+import {isRestart, type Accounting} from '../sge/qacct.ts'
 import type {Job} from '../sge/qstat.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {Tell} from './events.ts'
 import {foreignRecord} from './foreign.ts'
+import {howItEnded, needsAccounting} from './how-it-ended.ts'
 import {endOfLog, withLog} from './log-tail.ts'
+import {explainer, whyNot} from './why.ts'
 
 export interface JobView {
   /** As Grid Engine last told; null before that, and while it is silent. */
   job: Job | null
+  /** Of the run that goes on; null while the job waits to be started again. */
   record: JobRecord | null
   /** Why it waits, in one sentence. */
   waiting: string | null
@@ -50,21 +53,28 @@ export interface Pace {
   firstMs: number
   /** The interval grows to this. */
   lastMs: number
+  /** And to this after ten minutes. */
+  lateMs: number
   /** Whether to hear the record live as well. */
   follow: boolean
 }
 
 /** While somebody waits: 2 s at first, 15 s later. */
-export const EAGER: Pace = {firstMs: 2000, lastMs: 15_000, follow: true}
+export const EAGER: Pace = {firstMs: 2000, lastMs: 15_000, lateMs: 30_000, follow: true}
 /** While all is well and only the end is of interest. */
-export const GENTLE: Pace = {firstMs: 30_000, lastMs: 60_000, follow: false}
+export const GENTLE: Pace = {firstMs: 30_000, lastMs: 60_000, lateMs: 60_000, follow: false}
 
 const GROWTH = 1.25
 /** A Grid Engine that gives no answer is asked less and less, down to this. */
 const SILENT_MS = 30_000
-/** `qstat -j` is dear on a busy master: the reason is asked after 4 s of waiting, then once a minute. */
-const REASON_FIRST_MS = 4000
-const REASON_AGAIN_MS = 60_000
+const LATE_AFTER_MS = 600_000
+/** While a job is on its way from one state to another, but not for ever: an epilog may take its time. */
+const RESTLESS_MS = 1500
+const RESTLESS_LOOKS = 10
+const CERTAIN_MISSES = 3
+const WITNESS_AGAIN_MS = 60_000
+/** The accounting lags behind by as much, and is worth a short wait when nothing else tells how a job ended. */
+const ACCOUNTING_MS = 20_000
 /** The record is heard live for the first minutes of waiting, and from the moment the job runs. */
 const FOLLOW_SECONDS = 180
 
@@ -77,7 +87,9 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
   const waiters = new Set<() => void>()
   let failure: {error: unknown} | null = null
   let misses = 0
-  let nextReasonAt = clock.now() + REASON_FIRST_MS
+  let nextWitnessAt = 0
+  const began = clock.now()
+  const explained = explainer({head, engine, clock, signal})
   let nudge = new AbortController()
 
   const changed = () => {
@@ -121,53 +133,62 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     const again = job.letters.includes('R') && (job.phase === 'pending' || job.phase === 'held')
     if (!facts.foreign) view.record = again ? null : parseRecord(recordText)
     if (job.phase === 'error') return fail(await failedInQueue(job))
+    if (view.record?.end && job.phase === 'deleting') return fail(await ended())
     await explain(job)
     changed()
   }
 
-  /** Where the job left no word, a second witness is asked before it is called ended. */
+  /**
+   * One list may be wrong, so a second witness is wanted: the job's own last word, the accounting, or `qstat -j`, which is dear
+   * and knows a job for some seconds longer than the list.
+   */
   async function missing(): Promise<void> {
-    const exists = await ask(head.run, engine.exists(facts.jobId!), {signal})
-    if (exists === 'no' && (misses >= 2 || view.record?.end)) fail(await ended())
+    if (misses < 2) return
+    if (view.record?.end) return fail(await ended())
+    const accounting = await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal})
+    if (accounting !== null && !isRestart(accounting)) return fail(await ended(accounting))
+    if (misses < CERTAIN_MISSES || clock.now() < nextWitnessAt) return
+    nextWitnessAt = clock.now() + WITNESS_AGAIN_MS
+    if ((await ask(head.run, engine.exists(facts.jobId!), {signal})) === 'no') fail(await ended())
   }
 
-  async function ended(): Promise<JnodeError> {
-    const end = view.record?.end ?? null
+  async function ended(known: Accounting | null = null): Promise<JnodeError> {
     const log = await endOfLog(head, facts, {signal})
-    if (end) {
-      const {text, hint} = endMessage(end)
-      return new JnodeError(view.record?.listening ? 'job-ended' : 'job-failed', withLog(`Job ${facts.jobId} ended: ${text}`, log), hint === undefined ? {} : {hint})
+    const accounting = known ?? (needsAccounting(view.record, facts) ? await accountingSoon() : null)
+    const {text, hint} = howItEnded({record: view.record, accounting, log, deleting: view.job?.phase === 'deleting'}, facts)
+    // Only its own word tells that it never got ready.
+    const failed = view.record?.end != null && !view.record.listening
+    return new JnodeError(failed ? 'job-failed' : 'job-ended', withLog(`Job ${facts.jobId} ended: ${text}`, log), hint === undefined ? {} : {hint})
+  }
+
+  async function accountingSoon(): Promise<Accounting | null> {
+    // Nothing more is to be learnt of one that somebody deletes, and one that never ran is in no accounting.
+    const patient = view.record !== null && view.job?.phase !== 'deleting'
+    const deadline = clock.now() + (patient ? ACCOUNTING_MS : 0)
+    for (;;) {
+      const accounting = await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal})
+      if (accounting !== null || clock.now() >= deadline) return accounting
+      tell({kind: 'progress', text: `Job ${facts.jobId} has ended; waiting for Grid Engine to say how`})
+      await clock.sleep(3000, signal)
     }
-    const accounting = await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal})
-    const text = accounting ? endingOf(accounting, {runSeconds: facts.runSeconds, memoryBytes: facts.memoryBytes}) : 'it left no word; it was deleted, or its node died'
-    return new JnodeError('job-ended', withLog(`Job ${facts.jobId} ended: ${text}`, log), {
-      hint: `\`qacct -j ${facts.jobId}\` on the head node tells more; where a limit ended it, ask for more with --mem or --time.`,
-    })
   }
 
   async function failedInQueue(job: Job): Promise<JnodeError> {
-    const why = await ask(head.run, engine.why(job.id, job.phase), {signal})
+    const why = await whyNot(job, {head, engine, signal})
     return new JnodeError('job-failed', `Job ${job.id} cannot start. ${why?.text ?? 'Grid Engine put it into its error state and gives no reason'}`, {
-      hint: 'Show this to the cluster’s support if the reason is not yours to mend.',
+      hint: 'Mend that and start again; show it to the cluster’s support if it is not yours to mend.',
     })
   }
 
   async function explain(job: Job): Promise<void> {
-    if (job.phase !== 'pending' && job.phase !== 'held') {
-      view.waiting = null
-      return
-    }
-    if (clock.now() < nextReasonAt) return
-    nextReasonAt = clock.now() + REASON_AGAIN_MS
-    const why = await ask(head.run, engine.why(job.id, job.phase), {signal})
-    if (why && why.text !== view.waiting) {
-      view.waiting = why.text
-      tell({kind: 'progress', text: why.text})
-    }
+    const text = await explained(job)
+    if (text !== null && text !== view.waiting) tell({kind: 'progress', text})
+    view.waiting = text
   }
 
   async function poll(): Promise<void> {
     let interval = pace.firstMs
+    let restless = 0
     while (!signal.aborted) {
       try {
         await look()
@@ -177,12 +198,13 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
         view.silent = messageOf(error)
         tell({kind: 'progress', text: `${view.silent}; asking again`})
       }
+      restless = view.record?.end || misses > 0 ? restless + 1 : 0
       // Jitter keeps the polls of many users from falling into step.
-      const soon = misses > 0 || view.record?.end
-      const pause = soon ? 1500 : interval * (0.9 + 0.2 * Math.random())
+      const pause = restless > 0 && restless <= RESTLESS_LOOKS ? RESTLESS_MS : interval * (0.9 + 0.2 * Math.random())
       await clock.sleep(pause, AbortSignal.any([signal, nudge.signal])).catch(() => {})
       if (nudge.signal.aborted) nudge = new AbortController()
-      interval = Math.min(view.silent === null ? pace.lastMs : Math.max(pace.lastMs, SILENT_MS), interval * GROWTH)
+      const last = clock.now() - began > LATE_AFTER_MS ? pace.lateMs : pace.lastMs
+      interval = Math.min(view.silent === null ? last : Math.max(last, SILENT_MS), interval * GROWTH)
     }
   }
 

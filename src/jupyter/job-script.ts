@@ -77,7 +77,7 @@ note() { taken || append "$@"; }
 finish() {
   [ -z "$guard" ] || kill "$guard" 2>/dev/null
   [ -z "$private" ] || rm -rf "$private"
-  note "end $2 $1 \${3%%"$newline"*}"
+  note "ended $(date +%s)" "end $2 $1 \${3%%"$newline"*}"
   [ "$2" -eq 0 ] || printf 'jnode: %s: %s\\n' "$1" "$3"
   case $2 in 99 | 100) exit 1 ;; *) exit "$2" ;; esac
 }

@@ -48,7 +48,7 @@ const SENTENCES: [FailureReason, RegExp][] = [
   ['file-missing', /^\[C [^\]]*\] No such file or directory: (.+)$/],
   ['secure-file', /^RuntimeError: Permissions assignment failed for secure file: '([^']+)'/],
   ['disk-full', /^(?:OSError|IOError): \[Errno (?:28|122)\]/],
-  ['memory', /^MemoryError\b/],
+  ['memory', /^(?:[\w.]*MemoryError\b|OSError: \[Errno 12\]|terminate called after throwing an instance of 'std::bad_alloc')|: Cannot allocate memory$/],
   ['host-unresolved', /^(?:socket\.)?gaierror: /],
   ['bind-address', /^(?:OSError|socket\.error): \[Errno 99\]/],
   ['runtime-dir', /^(?:PermissionError|OSError): \[Errno 13\] Permission denied: '([^']+)'/],

@@ -64,6 +64,8 @@ export interface JobRecord {
   version: string | null
   /** Milliseconds since 1970 by the node's clock: to show, never to compare. */
   startedAt: number | null
+  /** Of the same clock. */
+  endedAt: number | null
   signals: string[]
   end: JobEnd | null
 }
@@ -91,7 +93,7 @@ export function recordReader(): (line: string) => JobRecord | null {
 function emptyRecord(): JobRecord {
   return {
     start: null, jobId: null, queue: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, gpus: null, hostKeys: [], endpoint: null,
-    app: null, listening: false, baseUrl: null, version: null, startedAt: null, signals: [], end: null,
+    app: null, listening: false, baseUrl: null, version: null, startedAt: null, endedAt: null, signals: [], end: null,
   }
 }
 
@@ -130,6 +132,8 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
       return {version: jsonString(value)}
     case 'started':
       return /^\d+$/.test(value) ? {startedAt: Number(value) * 1000} : {}
+    case 'ended':
+      return /^\d+$/.test(value) ? {endedAt: Number(value) * 1000} : {}
     case 'signal':
       return {signals: [...record.signals, value]}
     case 'end':

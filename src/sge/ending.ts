@@ -29,20 +29,27 @@ const SIGNALS: Record<number, string> = {
 /** `The job reached its time limit of 8 h.`: for `reason` and errors. */
 export function endingOf(accounting: Accounting, context: EndingContext): string {
   const {failed, failedText, exitStatus, deletedBy} = accounting
+  const limits = {runSeconds: context.runSeconds ?? accounting.runSeconds, memoryBytes: context.memoryBytes ?? accounting.memoryLimitBytes}
   if (deletedBy !== null) return `The job was removed by ${deletedBy}.`
   const before = FAILED[failed]
   if (before !== undefined) return `The job failed: ${before}${failedText ? ` (Grid Engine: ${failedText})` : ''}.`
   const signal = exitStatus > 128 ? exitStatus - 128 : 0
   // 37 names three limits at once. With -notify the job may have ended cleanly on the warning, with status 0.
-  if ((failed === 37 || signal > 0) && reachedTime(accounting, context)) return `The job reached its time limit of ${spokenDuration(context.runSeconds! * 1000)}.`
-  if ((failed === 37 || exitStatus > 0) && reachedMemory(accounting, context)) return 'The job ran into its memory limit.'
+  const overTime = failed === 37 || signal > 0 ? reachedLimit(accounting.wallSeconds, limits.runSeconds) : null
+  if (overTime !== null) return overTime
+  if ((failed === 37 || exitStatus > 0) && reachedMemory(accounting, limits)) return 'The job ran into its memory limit.'
   if (failed === 37) return `The job ran into a limit of time or memory (Grid Engine: ${failedText}).`
   if (signal > 0) return `The job was ended by ${SIGNALS[signal] ?? `signal ${signal}`}${meaning(signal)}.`
   return exitStatus === 0 ? 'The job ended by itself.' : `The job ended with exit status ${exitStatus}.`
 }
 
-function reachedTime({wallSeconds}: Accounting, {runSeconds}: EndingContext): boolean {
-  return wallSeconds !== null && runSeconds !== null && wallSeconds >= runSeconds
+/** A job's own clock starts a moment after Grid Engine's. */
+const START_SECONDS = 3
+
+/** That a job which was ended from outside had run for all of its time; null when it had not, or when that is not known. */
+export function reachedLimit(ranSeconds: number | null, limitSeconds: number | null): string | null {
+  if (ranSeconds === null || limitSeconds === null || ranSeconds < limitSeconds - START_SECONDS) return null
+  return `The job reached its time limit of ${spokenDuration(limitSeconds * 1000)}.`
 }
 
 /** h_vmem is a limit on what a process may reserve, so the use measured stays a little below it. */

@@ -6,10 +6,10 @@ import {parseJobDetails} from './job-details.ts'
 const MARK = '@@jnode-queue'
 
 /** The shortest of all limits of wall-clock time (`h_rt`, `s_rt`) in seconds; null where there is none, or none is told. */
-export function runLimit(prelude: string, jobId: string, queue: string | null): Ask<number | null> {
-  const ofQueue = queue === null ? '' : `; ${command(['qconf', '-sq', queue])} 2>/dev/null`
+export function runLimit(jobId: string, queue: string | null): Ask<number | null> {
+  const ofQueue = queue === null ? '' : `; ge ${command(['qconf', '-sq', queue])} 2>/dev/null`
   return {
-    script: `${prelude}${command(['qstat', '-j', jobId])} 2>/dev/null; printf '\n%s\n' ${quote(MARK)}${ofQueue}; exit 0`,
+    script: `ge ${command(['qstat', '-j', jobId])} 2>/dev/null; printf '\n%s\n' ${quote(MARK)}${ofQueue}; exit 0`,
     read({stdout}) {
       const [job = '', settings = ''] = stdout.split(`\n${MARK}\n`)
       const limits = [...requestedLimits(job), ...queueLimits(settings)].filter((limit) => limit !== null)
@@ -30,7 +30,7 @@ function queueLimits(settings: string): (number | null)[] {
 }
 
 /** `3600`, `1:00:00`, `INFINITY`; null for no limit. */
-function seconds(value: string): number | null {
+export function seconds(value: string): number | null {
   if (/^\d+$/.test(value)) return Number(value)
   const [, hours, minutes, rest] = /^(\d*):(\d*):(\d*)$/.exec(value) ?? []
   return hours === undefined ? null : Number(hours) * 3600 + Number(minutes) * 60 + Number(rest)

@@ -1,4 +1,5 @@
 /** `qacct -j ID`: the accounting record of an ended job. Seconds late, often unreadable or absent: one witness among others. */
+import {seconds} from './limits.ts'
 import {parseMemory} from './memory.ts'
 
 export interface Accounting {
@@ -19,6 +20,9 @@ export interface Accounting {
   memoryBytes: number | null
   /** Who removed it, where the engine says so (Univa, Altair). */
   deletedBy: string | null
+  /** Limits that were asked for, of time in seconds and of memory for the whole job; null where the engine does not keep them. */
+  runSeconds: number | null
+  memoryLimitBytes: number | null
 }
 
 /** The last record of the job called `name` (of any, when null): numbers are used again, and a restart adds a record. Null when there is none. */
@@ -29,6 +33,11 @@ export function parseAccounting(text: string, name: string | null): Accounting |
   const own = name === null ? records : records.filter((record) => record.get('jobname') === name)
   const last = own.at(-1)
   return last ? toAccounting(last) : null
+}
+
+/** Whether the record is of a run after which Grid Engine starts the job again: it was migrated, or rescheduled. */
+export function isRestart({failed}: Accounting): boolean {
+  return failed === 24 || failed === 25
 }
 
 /** Each record begins with `qname`; the rule of `=` above it is missing on some engines. */
@@ -46,12 +55,15 @@ function toAccounting(record: ReadonlyMap<string, string>): Accounting {
   const wall = Number.parseFloat(value('ru_wallclock') || value('wallclock'))
   const started = !value('start_time').startsWith('-/-')
   const deletedBy = value('deleted_by')
+  const slots = leadingInteger(value('slots')) || 1
+  const asked = new Map(value('category').split(/[\s,]+/).map((item) => item.split('=', 2) as [string, string | undefined]))
+  const memory = parseMemory(asked.get('h_vmem') ?? asked.get('h_rss') ?? '')
   return {
     name: value('jobname'),
     owner: value('owner'),
     queue: value('qname'),
     node: value('hostname'),
-    slots: leadingInteger(value('slots')) || 1,
+    slots,
     failed: leadingInteger(value('failed')),
     failedText: /:\s*(.+)$/.exec(value('failed'))?.[1] ?? '',
     exitStatus: leadingInteger(value('exit_status')),
@@ -59,6 +71,8 @@ function toAccounting(record: ReadonlyMap<string, string>): Accounting {
     // SoGE writes 65.613MB, others 65.613M or bytes.
     memoryBytes: parseMemory(value('maxvmem').replace(/B$/, '')) || null,
     deletedBy: deletedBy === '' || deletedBy === 'NONE' ? null : deletedBy,
+    runSeconds: seconds(asked.get('h_rt') ?? ''),
+    memoryLimitBytes: memory === null ? null : memory * slots,
   }
 }
 

@@ -7,7 +7,7 @@ import {folded} from './said.ts'
 export type MessageKind =
   | 'hold' | 'dependency' | 'start-time' | 'user-limit' | 'quota' | 'filter'
   | 'resource' | 'fixed-resource' | 'other-host' | 'unknown-resource' | 'queue-limit' | 'exclusive' | 'environment-slots' | 'more-slots'
-  | 'full' | 'all-full' | 'disabled' | 'suspended' | 'unavailable' | 'overloaded' | 'alarm' | 'cleanup' | 'too-long' | 'reserved'
+  | 'full' | 'all-full' | 'disabled' | 'suspended' | 'unavailable' | 'silent-node' | 'queue-error' | 'overloaded' | 'alarm' | 'cleanup' | 'too-long' | 'reserved'
   | 'permission' | 'project' | 'forced' | 'not-asked-queue' | 'not-in-queue' | 'no-environment' | 'wrong-type'
 
 export interface SchedulerMessage {

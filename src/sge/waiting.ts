@@ -1,5 +1,6 @@
 /** Why a job waits: the scheduler's many sentences, counted and put into plain words. */
 import {parseMemory} from './memory.ts'
+import type {QueueInstance} from './queue-instances.ts'
 import {parseSchedulerMessages, type MessageKind, type SchedulerMessage} from './scheduler-messages.ts'
 
 export type Group = readonly SchedulerMessage[]
@@ -22,6 +23,8 @@ const PASSING: readonly Phrase[] = [
   ['full', (group) => `${counted('queue instance', group)} full`],
   ['disabled', (group) => `${counted('queue instance', group)} disabled`],
   ['suspended', (group) => `${counted('queue instance', group)} suspended`],
+  ['silent-node', (group) => (group.length === 1 ? `node ${hostOf(group[0]!.place)} does not answer Grid Engine` : `${group.length} nodes do not answer Grid Engine`)],
+  ['queue-error', (group) => `${counted('queue instance', group)} in error, which an administrator must clear`],
   ['unavailable', (group) => `${counted('queue instance', group)} not available at present`],
   ['overloaded', (group) => `${counted('queue instance', group)} overloaded`],
   ['alarm', (group) => `${counted('queue instance', group)} in load alarm`],
@@ -52,13 +55,35 @@ export const LASTING: readonly Phrase[] = [
   ['not-asked-queue', () => 'no other queue was asked for'],
 ]
 
-/** One sentence from `qstat -j`'s scheduling info or `qalter -w p` about a job of `slots` slots; null when they tell nothing. */
-export function waitingReason(text: string, slots: string): string | null {
-  const messages = parseSchedulerMessages(text).map((message) => (message.kind === 'environment-slots' ? {...message, request: slots} : message))
+export interface WaitingContext {
+  /** As asked for: a number or a range. */
+  slots: string
+  /** What is known of them, for where the scheduler says no more than "temporarily not available". */
+  instances: readonly QueueInstance[]
+}
+
+/** One sentence from `qstat -j`'s scheduling info or `qalter -w p` about a waiting job; null when they tell nothing. */
+export function waitingReason(text: string, {slots, instances}: WaitingContext): string | null {
+  const messages = parseSchedulerMessages(text).map((message) => {
+    if (message.kind === 'environment-slots') return {...message, request: slots}
+    return message.kind === 'unavailable' ? {...message, kind: unavailability(message.place, instances)} : message
+  })
   const [wholeJob, passing, slotsShort, lasting] = [WHOLE_JOB, PASSING, SLOTS, LASTING].map((table) => say(table, messages)) as [string[], string[], string[], string[]]
   // LASTING mixes in all the queues that were never in question, so it speaks only when nothing better does.
-  const phrases = wholeJob.length > 0 ? wholeJob : passing.length > 0 ? [...passing, ...slotsShort] : [...slotsShort, ...lasting]
+  const phrases = wholeJob.length > 0 ? wholeJob : passing.length > 0 ? [...passing, ...say(SLOTS, messages.filter(({kind}) => kind !== 'all-full'))] : [...slotsShort, ...lasting]
   return phrases.length > 0 ? sentence(phrases.slice(0, 3).join('; ')) : null
+}
+
+/** `u` before `s`: a node that is away keeps what else was known of its queues. */
+function unavailability(place: string, instances: readonly QueueInstance[]): MessageKind {
+  const states = instances.find(({name}) => name === place)?.states ?? ''
+  if (states.includes('u')) return 'silent-node'
+  if (states.includes('E')) return 'queue-error'
+  return /[sSC]/.test(states) ? 'suspended' : 'unavailable'
+}
+
+function hostOf(place: string): string {
+  return place.replace(/^.*@/, '')
 }
 
 /** The message with the largest offer of each resource. */

@@ -45,7 +45,7 @@ describe('a job that dies at once is told of with the end of its log', () => {
   })
 
   test('in error before it ran', async () => {
-    expect(await told([], {eqw: true})).toEqual(failed(/^Job \d cannot start\. Grid Engine could not start the job: can't open output file/, 'Show this to the cluster’s support if the reason is not yours to mend.'))
+    expect(await told([], {eqw: true})).toEqual(failed(/^Job \d cannot start\. Grid Engine could not start the job: can't open output file/, 'Mend that and start again; show it to the cluster’s support if it is not yours to mend.'))
   })
 })
 

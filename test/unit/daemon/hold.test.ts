@@ -27,7 +27,7 @@ function session(port: number): {open: OpenSession; done: string[]} {
   const open = {
     facts,
     link: {head: remote, close: close('link')},
-    engine: {list: () => ({script: '', read: () => null})},
+    engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
     tunnel: {port, route: () => {}, close: close('tunnel')},
     way: {route: 'socket', node: remote, nodeName: 'node1', open: () => never},

@@ -62,6 +62,15 @@ describe.each(shells)('under %s', (...shell) => {
     expect(lines.findLastIndex((line) => line.startsWith('hostkey '))).toBeLessThan(lines.findIndex((line) => line.startsWith('endpoint ')))
   })
 
+  it('says nothing of its end when Grid Engine has started it again elsewhere before ending it here', async () => {
+    start({shell})
+    await run.until((record) => record.listening)
+    appendFileSync(`${run.session}/record`, 'jnode-record 1\nstart node2.77\nnode node2\n')
+    run.signal('SIGUSR2')
+    expect(await run.ended).toBe(0)
+    expect(run.record()).toMatchObject({node: 'node2', signals: [], end: null})
+  })
+
   it('ends the server and leaves nothing when Grid Engine announces the kill', async () => {
     start({shell})
     await run.until((record) => record.listening)

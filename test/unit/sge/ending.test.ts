@@ -26,7 +26,8 @@ describe('8.1.9', () => {
 
   test('its time limit, when that is known', () => {
     expect(ending(fixture('qacct-time-limit.txt'), {runSeconds: 2})).toBe('The job reached its time limit of 2 s.')
-    expect(ending(fixture('qacct-time-limit.txt'))).toBe('The job ran into a limit of time or memory (Grid Engine: qmaster enforced h_rt, h_cpu, or h_vmem limit).')
+    expect(ending(fixture('qacct-time-limit.txt')), 'as the accounting keeps it').toBe('The job reached its time limit of 2 s.')
+    expect(ending(fixture('qacct-time-limit.txt').replace(/^category.*$/m, ''))).toBe('The job ran into a limit of time or memory (Grid Engine: qmaster enforced h_rt, h_cpu, or h_vmem limit).')
   })
 
   test.each(['qacct-unknown.txt', 'qacct-too-early.txt', 'qacct-deleted-pending.txt'])('%s tells nothing', (file) => {
@@ -47,6 +48,11 @@ describe('other engines', () => {
 
   test('a clean end is no time limit, however long it ran', () => {
     expect(ending(univa('0', '0'), {runSeconds: 7200})).toBe('The job ended by itself.')
+  })
+
+  test('limits are read from the accounting where nobody else knows them', () => {
+    expect(ending(univa('100 : assumedly after job', '137', 'category  -u alice -l h_rt=2:00:00,h_vmem=2G\n'))).toBe('The job reached its time limit of 2 h.')
+    expect(ending(univa('0', '137', 'slots        2\nmaxvmem      3.9G\ncategory     -l h_vmem=2G -pe smp 2\n'))).toBe('The job ran into its memory limit.')
   })
 
   test('memory at the limit', () => {

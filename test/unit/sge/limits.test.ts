@@ -12,7 +12,7 @@ job_number:                 7
 hard resource_list:         ${requests}
 soft resource_list:         h_rt=1
 `
-const read = (details: string, queue = '') => runLimit('', '7', 'all.q').read({exitCode: 0, stdout: `${details}\n@@jnode-queue\n${queue}`, stderr: ''})
+const read = (details: string, queue = '') => runLimit('7', 'all.q').read({exitCode: 0, stdout: `${details}\n@@jnode-queue\n${queue}`, stderr: ''})
 
 test.each([
   ['what was asked for', job('h_rt=3600,mem_free=512M'), QUEUE, 3600],

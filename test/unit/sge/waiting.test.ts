@@ -3,11 +3,11 @@ import {waitingReason} from '../../../src/sge/waiting.ts'
 import {fixture} from './fixture.ts'
 
 /** Lines as `qstat -j` prints them. */
-const info = (...lines: string[]) => waitingReason(`job_number:  7\nscheduling info:            ${lines.join('\n                            ')}\n`, '8')
+const info = (...lines: string[]) => waitingReason(`job_number:  7\nscheduling info:            ${lines.join('\n                            ')}\n`, {slots: '8', instances: []})
 
 test('too little of a resource: the host that has most of it', () => {
-  expect(waitingReason(fixture('qstat-j-pending.txt'), '2')).toBe('Too little gpu is free (2 on node2.local); parallel environment smp has 0 of 2 slots free together')
-  expect(waitingReason(fixture('qalter-w-p.txt'), '2')).toBe('Too little gpu is free (2 on node2.local); parallel environment smp has 0 of 2 slots free together')
+  expect(waitingReason(fixture('qstat-j-pending.txt'), {slots: '2', instances: []})).toBe('Too little gpu is free (2 on node2.local); parallel environment smp has 0 of 2 slots free together')
+  expect(waitingReason(fixture('qalter-w-p.txt'), {slots: '2', instances: []})).toBe('Too little gpu is free (2 on node2.local); parallel environment smp has 0 of 2 slots free together')
 })
 
 test.each([
@@ -15,7 +15,7 @@ test.each([
     '2 queue instances are full; queue instance big.q@n3 is disabled'],
   ['qalter\'s way to say full', ['Job 44 (-l slots=1) cannot run in queue "all.q@n2" because it offers only qc:slots=0.000000'], 'Queue instance all.q@n2 is full'],
   ['disabled queues are not called full', ['queue instance "all.q@n1" dropped because it is disabled', 'All queues dropped because of overload or full'],
-    'Queue instance all.q@n1 is disabled; all queues are full or overloaded'],
+    'Queue instance all.q@n1 is disabled'],
   ['a quota says it all', ['cannot run because it exceeds limit "/////" in rule "q1/1"', 'cannot run in PE "smp" because it only offers 0 slots'], 'Resource quota q1/1 allows no more now'],
   ['a quota of old engines', ['Job cannot run in queue instance "all.q@n1" because exceeds limit in rule maxjobs/2'], 'Resource quota maxjobs/2 allows no more now'],
   ['overload', ['queue instance "all.q@n1" dropped because it is overloaded: np_load_avg=1.925 (= 1.925 + 0.50 * 0.00 with nproc=4) >= 1.75'], 'Queue instance all.q@n1 is overloaded'],
@@ -33,6 +33,18 @@ test.each([
     'Queue instance a@1 is full; queue instance a@2 is disabled; queue instance a@3 is suspended'],
 ])('%s', (_, lines, sentence) => {
   expect(info(...lines)).toBe(sentence)
+})
+
+test.each([
+  ['u', 'Node n1 does not answer Grid Engine'],
+  ['au', 'Node n1 does not answer Grid Engine'],
+  ['E', 'Queue instance all.q@n1 is in error, which an administrator must clear'],
+  ['s', 'Queue instance all.q@n1 is suspended'],
+  ['C', 'Queue instance all.q@n1 is suspended'],
+  ['', 'Queue instance all.q@n1 is not available at present'],
+])('what keeps a queue instance away: state "%s"', (states, sentence) => {
+  const text = 'scheduling info:  queue instance "all.q@n1" dropped because it is temporarily not available\n'
+  expect(waitingReason(text, {slots: '1', instances: [{name: 'all.q@n1', free: 0, states}]})).toBe(sentence)
 })
 
 describe('nothing to tell', () => {

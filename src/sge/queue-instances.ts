@@ -1,0 +1,57 @@
+/** Queue instances and a job's place among those that wait, as plain `qstat` tells, made short on the head node: a site has thousands. */
+import {quote} from '../shell.ts'
+
+export interface QueueInstance {
+  /** `all.q@node1`. */
+  name: string
+  /** Slots free now; 0 where a state keeps jobs away. */
+  free: number
+  /** Letters of qstat(1), case kept: u unknown, d disabled, s suspended, E error, a load alarm; empty when all is well. */
+  states: string
+}
+
+const INSTANCE = '@@jnode instance'
+
+/**
+ * Shell text that prints the instance with most free slots, and those with a state, then the job's place among all that could start,
+ * by priority, and how many seconds both took. Columns of `qstat -f`: name, type, [reserved/]used/total, load, architecture,
+ * states. Names are whole with SGE_LONG_QNAMES, with which the plain list of 8.1.9 dies. Needs `$details` of the job for its parallel environment.
+ */
+export function lookAround(jobId: string): string {
+  return `user=$(id -un)
+pe=$(printf '%s\\n' "$details" | sed -n 's/^parallel environment: *\\([^ ]*\\) .*/\\1/p')
+from=$(date +%s)
+(SGE_LONG_QNAMES=-1; export SGE_LONG_QNAMES; ge qstat -f -u "$user" -U "$user" \${pe:+-pe "$pe"}) 2>/dev/null | awk '
+  $1 ~ /@/ && $3 ~ /^[0-9]+\\/[0-9]/ {
+    n = split($3, slots, "/"); free = slots[n] - slots[n - 1] - (n > 2 ? slots[1] : 0)
+    if ($6 != "") { if (++bad <= 200) print "${INSTANCE}", $1, 0, $6 }
+    else if (free > best) { best = free; name = $1 }
+  }
+  END { if (best > 0) print "${INSTANCE}", name, best }'
+ge qstat -s p -u '*' 2>/dev/null | awk -v id=${quote(jobId)} '
+  $1 ~ /^[0-9]+$/ {
+    state = ""
+    for (i = 5; i <= NF; i++) if ($i ~ /^[0-9]+[\\/-][0-9]+[\\/-][0-9]+$/) { state = $(i - 1); break }
+    if (state ~ /^[qwR]+$/) { all++; if ($1 == id) at = all }
+  }
+  END { printf "@@jnode place %d %d ", at, all }'
+echo $(($(date +%s) - from))`
+}
+
+export interface Place {
+  /** 0 where the job is not in the list. */
+  at: number
+  of: number
+  /** What looking around took Grid Engine. */
+  seconds: number
+}
+
+/** Null where nobody looked. */
+export function parsePlace(text: string): Place | null {
+  const [, at, of, seconds] = /^@@jnode place (\d+) (\d+) (\d+)$/m.exec(text) ?? []
+  return at === undefined ? null : {at: Number(at), of: Number(of), seconds: Number(seconds)}
+}
+
+export function parseQueueInstances(text: string): QueueInstance[] {
+  return [...text.matchAll(new RegExp(`^${INSTANCE} (\\S+) (\\d+) ?(\\S*)$`, 'gm'))].map(([, name, free, states]) => ({name: name!, free: Number(free), states: states!}))
+}
