@@ -2,6 +2,7 @@
 import {fileURLToPath} from 'node:url'
 import {Config, Errors, run} from '@oclif/core'
 import {asJnodeError, errorDocument, exitCodeOf} from './base-command.ts'
+import Clean from './commands/clean.ts'
 import Connect from './commands/connect.ts'
 import Disconnect from './commands/disconnect.ts'
 import List from './commands/list.ts'
@@ -14,6 +15,7 @@ import Url from './commands/url.ts'
 import {errorText} from './ui/error-view.ts'
 
 export const COMMANDS = {
+  clean: Clean,
   connect: Connect,
   disconnect: Disconnect,
   list: List,

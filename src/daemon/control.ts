@@ -9,7 +9,7 @@ import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import type {Keeper, KeeperDirectory, KeeperStatus, StopOutcome} from '../flows/keepers.ts'
-import {isOurs, listenPrivately, privateSocket, textOf} from './private-socket.ts'
+import {deadSockets, isOurs, listenPrivately, privateSocket, textOf} from './private-socket.ts'
 
 export interface ControlHandlers {
   status(): KeeperStatus
@@ -141,5 +141,7 @@ export function keeperDirectory(stateDir: string): KeeperDirectory {
       if (process.platform !== 'win32') await rm(path, {force: true})
       await rm(pidFile(path), {force: true})
     },
+    dead: () => deadSockets(stateDir),
+    removeDead: (path) => rm(path, {force: true}),
   }
 }

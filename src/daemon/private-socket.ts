@@ -1,6 +1,7 @@
 /** Sockets between processes of one user of this computer: in a directory that only they can enter. */
-import {chmod, lstat, mkdir} from 'node:fs/promises'
+import {chmod, lstat, mkdir, readdir} from 'node:fs/promises'
 import type {IncomingMessage, Server} from 'node:http'
+import {connect} from 'node:net'
 import {tmpdir, userInfo} from 'node:os'
 import {dirname, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
@@ -47,6 +48,33 @@ export async function isOurs(path: string): Promise<boolean> {
   if (process.platform === 'win32') return true
   const found = await lstat(dirname(path)).catch(() => null)
   return found !== null && found.isDirectory() && found.uid === process.getuid?.()
+}
+
+/** Sockets below `stateDir` whose process is gone, and what was written beside them. A named pipe of Windows goes with its process. */
+export async function deadSockets(stateDir: string): Promise<string[]> {
+  const any = privateSocket(stateDir, 'any')
+  if (process.platform === 'win32' || !(await isOurs(any))) return []
+  const directory = dirname(any)
+  const names = await readdir(directory)
+  const dead: string[] = []
+  for (const name of names) {
+    const socket = join(directory, name.replace(/\.pid$/, ''))
+    if (/\.sock(\.pid)?$/.test(name) && (await isDead(socket))) dead.push(join(directory, name))
+  }
+  return dead
+}
+
+/** Only what refuses for certain: a process that hangs accepts. */
+function isDead(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    const settle = (dead: boolean) => {
+      socket.destroy()
+      resolve(dead)
+    }
+    socket.once('connect', () => settle(false))
+    socket.once('error', (error: NodeJS.ErrnoException) => settle(error.code === 'ECONNREFUSED' || error.code === 'ENOENT'))
+  })
 }
 
 /** The whole text of a request or an answer. */

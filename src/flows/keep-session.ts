@@ -68,7 +68,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
       if (options.signal.aborted) return {kind: 'closed'}
       const reason = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error), {cause: error})
       const over = reason.code === 'job-ended' || reason.code === 'job-failed'
-      return {kind: 'job-ended', reason, tidy: over && !options.stopping() && (await tidied(session, deps))}
+      return {kind: 'job-ended', reason, tidy: over && !options.stopping() && (await tidied(session, options.cluster, deps))}
     } finally {
       await options.stopping()?.catch(() => {})
       tellCalls(session.facts.name, session.engine, deps.tell)
@@ -86,9 +86,14 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
   }
 }
 
-async function tidied(session: OpenSession, deps: Deps): Promise<boolean> {
+async function tidied(session: OpenSession, cluster: ClusterTarget, deps: Deps): Promise<boolean> {
   try {
-    await tidyUp(session, deps)
+    await tidyUp(session, deps).catch(async (error: unknown) => {
+      // That the job is over is heard over a new connection, when the old one was lost before.
+      if (!(error instanceof JnodeError) || error.code !== 'connection-lost') throw error
+      const link = await deps.connect(cluster, {signal: AbortSignal.timeout(60_000), silent: true})
+      await tidyUp({...session, link}, deps).finally(() => link.close())
+    })
     return true
   } catch (error) {
     deps.tell({kind: 'warning', text: `Could not clean up: ${messageOf(error)}`, hint: `Run \`jnode stop ${session.facts.name}\` later.`})

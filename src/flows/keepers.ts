@@ -34,4 +34,7 @@ export interface KeeperDirectory {
   find(cluster: string, name: string): Promise<Keeper | null>
   /** Removes what a killed keeper has left of a session that is gone. */
   forget(cluster: string, name: string): Promise<void>
+  /** Paths of what killed keepers have left. */
+  dead(): Promise<string[]>
+  removeDead(path: string): Promise<void>
 }

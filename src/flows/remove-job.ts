@@ -18,20 +18,22 @@ export interface RemovalContext {
   signal: AbortSignal
 }
 
+type JobOfSession = Pick<SharedFacts, 'name' | 'jobName' | 'jobId'>
+
 /** Long enough for a queue's usual `notify` minute; a job on a dead node stays for hours, and is reported instead. */
 const GONE_WITHIN_MS = 100_000
 
 /** The session's job as Grid Engine knows it: by id, or by name where qsub's answer was lost. Throws while it is silent. */
-export async function findJob({head, engine, user, signal}: RemovalContext, facts: SharedFacts): Promise<Job | null> {
+export async function findJob({head, engine, user, signal}: RemovalContext, facts: JobOfSession): Promise<Job | null> {
   const list = await ask(head.run, engine.list(user), {signal})
   if (list.kind === 'unknown') {
-    throw new JnodeError('no-grid-engine', `Grid Engine on ${head.label} gives no answer: ${list.why}`, {hint: 'Nothing was changed. Try again in a minute.'})
+    throw new JnodeError('no-grid-engine', `Grid Engine on ${head.label} gives no answer: ${list.why}`, {hint: 'Nothing was removed. Try again in a minute.'})
   }
   return list.jobs.find((job) => job.name === facts.jobName && (facts.jobId === null || job.id === facts.jobId)) ?? null
 }
 
 /** `qdel`, then waits until the job is really gone. Throws when it stays. */
-export async function deleteJob(context: RemovalContext, facts: SharedFacts): Promise<void> {
+export async function deleteJob(context: RemovalContext, facts: JobOfSession): Promise<void> {
   const {head, engine, clock, tell, signal} = context
   const deadline = clock.now() + GONE_WITHIN_MS
   let pauseMs = 150
@@ -56,7 +58,7 @@ export async function deleteJob(context: RemovalContext, facts: SharedFacts): Pr
 }
 
 /** A list may lack a job that lives. So `qstat -j` is asked as well before anything of it is removed. */
-async function isGone({head, engine, signal}: RemovalContext, facts: SharedFacts): Promise<boolean> {
+async function isGone({head, engine, signal}: RemovalContext, facts: JobOfSession): Promise<boolean> {
   if (facts.jobId === null) return true // it was looked for by its name, and there is no other way
   const exists = await ask(head.run, engine.exists(facts.jobId), {signal})
   if (exists !== 'unknown') return exists === 'no'
@@ -64,7 +66,7 @@ async function isGone({head, engine, signal}: RemovalContext, facts: SharedFacts
 }
 
 /** Removes the session's directory; only after its job is gone, which writes there to its last moment. */
-export async function removeFiles({head, signal}: RemovalContext, facts: SharedFacts): Promise<void> {
+export async function removeFiles({head, signal}: RemovalContext, facts: Pick<SharedFacts, 'remoteDir' | 'id'>): Promise<void> {
   if (facts.remoteDir === '') return // a job that jnode did not start has none
   const removal = await ask(head.run, removeRemoteSession(facts), {signal})
   if (!removal.removed) {

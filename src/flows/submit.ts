@@ -7,7 +7,7 @@ import {JnodeError, throwIfAborted} from '../errors.ts'
 import {proofOf} from '../jupyter/api.ts'
 import {jobScript} from '../jupyter/job-script.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
-import {createRemoteSession, jobNameOf, remoteDir} from '../session/remote-store.ts'
+import {createRemoteSession, JOB_SCRIPT, jobNameOf, remoteDir} from '../session/remote-store.ts'
 import {tightAddressSpace} from '../sge/address-space.ts'
 import {chooseResources} from '../sge/choose-resources.ts'
 import {chooseParallelEnvironment} from '../sge/choose.ts'
@@ -65,7 +65,7 @@ export async function submit(input: StartInput & {localPort: number | null; undo
   await store.save(facts)
   throwIfAborted(signal)
   progress.mayHaveJob = true
-  const submission = await ask(link.head.run, engine.submit(args, `${facts.remoteDir}/job.sh`))
+  const submission = await ask(link.head.run, engine.submit(args, `${facts.remoteDir}/${JOB_SCRIPT}`))
   if (submission.kind === 'rejected') progress.mayHaveJob = false
   facts.jobId = await jobIdOf(submission, {facts, engine, link, user: site.user, signal})
   await store.save(facts)

@@ -3,7 +3,7 @@
  * because each holds its token. Every write is a rename, so that a file is whole whoever else writes it.
  */
 import {randomBytes} from 'node:crypto'
-import {mkdir, open, readdir, readFile, rename, rm} from 'node:fs/promises'
+import {mkdir, open, readdir, readFile, rename, rm, stat} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import {sessionFactsSchema, type SessionFacts} from './facts.ts'
@@ -22,9 +22,17 @@ export interface SessionStore {
   load(cluster: string, name: string): Promise<SessionFacts | null>
   list(): Promise<StoredSessions>
   remove(cluster: string, name: string): Promise<void>
+  /** Files that are of no use to any version: cut short, or left by a save that did not get to its end. */
+  debris(): Promise<{file: string; why: string}[]>
+  removeFile(file: string): Promise<void>
 }
 
-type Read = {kind: 'session'; facts: SessionFacts} | {kind: 'missing'} | {kind: 'newer'; why: string} | {kind: 'broken'; why: string}
+type Read =
+  | {kind: 'session'; facts: SessionFacts}
+  | {kind: 'missing'}
+  | {kind: 'newer'; why: string}
+  /** `cut`: it was read, and is no file of ours. */
+  | {kind: 'broken'; why: string; cut: boolean}
 
 const VERSION = 1
 
@@ -36,13 +44,16 @@ export function openStore(stateDir: string): SessionStore {
     save: (facts) => save(fileOf(facts.cluster, facts.name), facts),
     load: (cluster, name) => load(fileOf(cluster, name), name),
     list: () => list(root),
-    async remove(cluster, name) {
-      const file = fileOf(cluster, name)
-      await rm(file, {force: true}).catch((cause: unknown) => {
-        throw cannot('be removed', file, cause)
-      })
-    },
+    remove: (cluster, name) => removeFile(fileOf(cluster, name)),
+    debris: () => debris(root),
+    removeFile,
   }
+}
+
+async function removeFile(file: string): Promise<void> {
+  await rm(file, {force: true}).catch((cause: unknown) => {
+    throw cannot('be removed', file, cause)
+  })
 }
 
 /** A leading dot is encoded as well, so that no name means the folder itself or the one above. */
@@ -112,6 +123,26 @@ async function list(root: string): Promise<StoredSessions> {
   return result
 }
 
+/** A save takes no longer than this. */
+const SAVED_WITHIN_MS = 60_000
+
+async function debris(root: string): Promise<{file: string; why: string}[]> {
+  const found: {file: string; why: string}[] = []
+  for (const folder of await entries(root)) {
+    for (const entry of await entries(join(root, folder))) {
+      const file = join(root, folder, entry)
+      if (/\.json\.[0-9a-f]{12}$/.test(entry)) {
+        const changed = await stat(file).catch(() => null)
+        if (changed && Date.now() - changed.mtimeMs > SAVED_WITHIN_MS) found.push({file, why: 'a save was cut short'})
+      } else if (entry.endsWith('.json')) {
+        const content = await read(file)
+        if (content.kind === 'broken' && content.cut) found.push({file, why: content.why})
+      }
+    }
+  }
+  return found
+}
+
 async function entries(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).sort()
@@ -127,7 +158,7 @@ async function read(file: string): Promise<Read> {
     text = await readFile(file, 'utf8')
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {kind: 'missing'}
-    return {kind: 'broken', why: whyOf(cause)}
+    return {kind: 'broken', why: whyOf(cause), cut: false}
   }
   return understand(text)
 }
@@ -137,14 +168,14 @@ function understand(text: string): Read {
   try {
     raw = JSON.parse(text)
   } catch {
-    return {kind: 'broken', why: text.trim() === '' ? 'it is empty' : 'it is cut short or not JSON'}
+    return {kind: 'broken', why: text.trim() === '' ? 'it is empty' : 'it is cut short or not JSON', cut: true}
   }
   const version = (raw as {version?: unknown} | null)?.version
   if (typeof version === 'number' && version > VERSION) return {kind: 'newer', why: `a newer jnode made it (version ${version}, this one reads ${VERSION})`}
   const parsed = sessionFactsSchema.safeParse(raw)
   if (parsed.success) return {kind: 'session', facts: parsed.data}
   const keys = [...new Set(parsed.error.issues.map((issue) => issue.path.join('.') || 'everything'))]
-  return {kind: 'broken', why: `it lacks a right value for ${keys.join(', ')}`}
+  return {kind: 'broken', why: `it lacks a right value for ${keys.join(', ')}`, cut: true}
 }
 
 function unusable(file: string, name: string, why: string): JnodeError {

@@ -38,6 +38,14 @@ export function jobNameOf(name: string): string {
   return `jnode-${name}`
 }
 
+/** The session that a job's name speaks of; null for another name. */
+export function sessionOfJob(jobName: string): string | null {
+  return /^jnode-([A-Za-z0-9][\w.-]*)$/.exec(jobName)?.[1] ?? null
+}
+
+/** What is submitted, in the session's directory. */
+export const JOB_SCRIPT = 'job.sh'
+
 const EXISTS = 17
 const CANNOT_WRITE = 18
 
@@ -52,7 +60,7 @@ export interface NewSession {
 /** Makes the directory and its files, or nothing. Throws `session-exists`, `remote-storage`. */
 export function createRemoteSession({facts, token, proof, jobScript}: NewSession): Ask<void> {
   const dir = quote(facts.remoteDir)
-  const files = {'job.sh': jobScript, token, proof, 'session.json': JSON.stringify(facts, null, 2), record: '', log: ''}
+  const files = {[JOB_SCRIPT]: jobScript, token, proof, 'session.json': JSON.stringify(facts, null, 2), record: '', log: ''}
   // printf is the shell's own: nothing of this shows in a process list. `record` exists from the start, because
   // NFS may remember for half a minute that a file is missing. Of a full disk some shells' printf says no more than
   // "I/O error"; a program that tries to write something large has the reason.
@@ -128,6 +136,14 @@ for dir in ${pattern}; do
 done
 exit 0`,
     read: (answer) => sortOut(answer, mark),
+  }
+}
+
+/** Names of sessions in whose directories something has come or gone in the last minutes, by the head node's own clock. */
+export function recentSessions(minutes: number): Ask<ReadonlySet<string>> {
+  return {
+    script: `cd "$HOME/.jnode/sessions" 2>/dev/null || exit 0; find . -mindepth 1 -maxdepth 1 -mmin -${minutes} -print`,
+    read: ({stdout}) => new Set(stdout.split('\n').filter(Boolean).map((path) => path.slice(2))),
   }
 }
 

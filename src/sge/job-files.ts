@@ -4,6 +4,8 @@ import {parseJobDetails} from './job-details.ts'
 export interface JobFiles {
   owner: string
   name: string
+  /** Path of the script as it was submitted. */
+  script: string | null
   /** Paths on the shared file system to look at, stderr first since Jupyter logs there; a directory stands for Grid Engine's default name in it. */
   logs: string[]
 }
@@ -23,5 +25,5 @@ export function readJobFiles(jobId: string, text: string): JobFiles | null {
   const paths = ['stderr_path_list', 'stdout_path_list'].flatMap((key) => details.values(key)).flatMap((list) => list.split(',')).map((entry) => expand(entry.replace(/^[^/$]*:(?=[/$])/, '')))
   const folder = one('cwd') ?? home
   const logs = [...paths, folder].flatMap((path) => [path, `${path}/${name}.e${jobId}`, `${path}/${name}.o${jobId}`])
-  return {owner, name, logs: [...new Set(logs)]}
+  return {owner, name, script: one('script_file'), logs: [...new Set(logs)]}
 }

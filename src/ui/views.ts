@@ -1,5 +1,6 @@
 /** Results as a person reads them, on stdout. */
 import Table from 'cli-table3'
+import type {Leftover} from '../flows/leftovers.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import {shortDuration, spokenDuration} from '../time.ts'
 
@@ -84,4 +85,9 @@ export function statusText(session: SessionView, now: number): string {
 /** `1 h 20 min`; null when the job has no known limit. */
 export function timeLeft({endsAt}: Pick<SessionView, 'endsAt'>, now: number): string | null {
   return endsAt === null ? null : spokenDuration(Date.parse(endsAt) - now)
+}
+
+/** One line per leftover. */
+export function leftoversText(found: readonly Leftover[]): string {
+  return found.map(({kind, name, where, why}) => `${kind} ${name} on ${where}: ${why}`).join('\n')
 }

@@ -18,6 +18,19 @@ const asRoot = (host: 'head' | 'node1' | 'node2', command: string) => lab.exec(h
 const keeperGone = () => until('no process of alice on the laptop', async () => (await lab.processes('laptop', 'alice')).length === 0, 120_000)
 const keeperLog = async () => (await lab.exec('laptop', 'alice', 'cat ~/.local/state/jnode/keeper.log')).stdout
 
+/** Grid Engine's master dies; answers with the way to start it again, which happens in any case. */
+async function killMaster(): Promise<() => Promise<void>> {
+  let down = true
+  const start = async () => {
+    // A second one would wait to take its place.
+    if (down) await lab.startDaemon('head', 'sge_qmaster')
+    down = false
+  }
+  onTestFinished(start)
+  await lab.stopDaemon('head', 'sge_qmaster', 'KILL')
+  return start
+}
+
 /** Until it is true of the session, as the user sees it. */
 const status = (what: string, wanted: (view: SessionView) => boolean) =>
   until(what, async () => {
@@ -30,12 +43,11 @@ describe('Grid Engine’s master', () => {
     const blocker = await lab.exec('head', 'bob', ['qsub', '-terse', '-b', 'y', '-pe', 'make', '8', '-o', '/dev/null', '-j', 'y', 'sleep', '600'])
     const start = jnode.spawn('start patient --host head -d')
     await start.says(/queue instances are full|Wait for a node/)
-    onTestFinished(async () => void (await lab.startDaemon('head', 'sge_qmaster').catch(() => {})))
-    await lab.stopDaemon('head', 'sge_qmaster', 'KILL')
+    const startMaster = await killMaster()
     await start.says(/Grid Engine gives no answer/)
     expect(await jnode.ok<{sessions: SessionView[]}>('list')).toMatchObject({sessions: [{name: 'patient', state: 'unknown', reason: expect.stringContaining('no answer') as string}]})
     await seconds(60)
-    await lab.startDaemon('head', 'sge_qmaster')
+    await startMaster()
     await lab.exec('head', 'bob', ['qdel', blocker.stdout.trim()])
     expect(await start.ended).toMatchObject({exitCode: 0, stdout: expect.stringMatching(/^http:/) as string})
     await jnode.ok('stop patient')
@@ -46,13 +58,10 @@ describe('Grid Engine’s master', () => {
   test('is gone for a minute while the job runs: nothing is lost, and it is never called ended', async () => {
     const session = await jnode.ok('start steady --host head')
     const kernel = await openKernel(lab, session.url!)
-    onTestFinished(async () => void (await lab.startDaemon('head', 'sge_qmaster').catch(() => {})))
-    await lab.stopDaemon('head', 'sge_qmaster', 'KILL')
+    const startMaster = await killMaster()
     expect(await jnode.ok('status')).toMatchObject({state: 'unknown', tunnel: 'connected', url: session.url})
-    const refused = await jnode.fails('stop')
-    expect(refused).toMatchObject({exitCode: 5, code: 'no-grid-engine'})
     await seconds(60)
-    await lab.startDaemon('head', 'sge_qmaster')
+    await startMaster()
     await kernel.survives()
     kernel.close()
     await lab.nodesReady()
@@ -79,14 +88,16 @@ describe('the node', () => {
 
   test('loses power: the session is reconnecting or unknown, then said to be lost', async () => {
     const session = await jnode.ok('start p1 --host head --node node1')
+    let off = true
     onTestFinished(async () => {
-      await lab.boot('node1').catch(() => {})
+      if (off) await lab.boot('node1')
       await lab.nodesReady()
     })
     await lab.powerCut('node1')
     await status('it is not connected', ({tunnel}) => tunnel !== 'connected')
     expect(await lab.jobs('alice')).toMatchObject([{id: session.jobId}])
     await lab.boot('node1')
+    off = false
     // Grid Engine hears of the end of the job from the node that is back.
     await keeperGone()
     expect(await keeperLog()).toMatch(new RegExp(`p1: Job ${session.jobId} ended: `))
