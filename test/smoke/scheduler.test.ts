@@ -30,7 +30,7 @@ test('stop while Grid Engine talks nonsense changes nothing, and says so', async
   await expect.poll(() => world.cluster.grid.jobs()[0]?.state).toBe('r')
   world.cluster.set('qstat-nonsense', true)
   const ended = await world.jnode('stop', 'nb', '--json')
-  expect(documentOf(ended)).toEqual({error: {code: 'no-grid-engine', message: matching(/^Grid Engine on ada@head\.local gives no answer: /), hint: 'Nothing was changed. Try again in a minute.'}})
+  expect(documentOf(ended)).toEqual({error: {code: 'no-grid-engine', message: matching(/^Grid Engine on ada@head\.local gives no answer: /), hint: 'Nothing was removed. Try again in a minute.'}})
   expect(ended.exitCode).toBe(5)
   expect(world.cluster.grid.jobs()).toHaveLength(1)
   world.cluster.clear('qstat-nonsense')
