@@ -48,6 +48,7 @@ export interface SshRemote extends Remote {
 /** A link that is silent for three times this long is dead: 12 s. */
 const KEEPALIVE_INTERVAL_MS = 4000
 const KEEPALIVE_MISSES = 2
+const GOODBYE_WITHIN_MS = 1000
 
 /** Logs in hop by hop and answers with the last one; closes what it opened when a hop fails. */
 export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: AbortSignal): Promise<SshRemote> {
@@ -222,13 +223,17 @@ function remoteOver(client: Client, {hop, depth, address}: {hop: Hop; depth: num
   const {label} = hop
   const {keepaliveInterval, keepaliveCountMax} = keepalive(hop)
   let lastError = ''
+  let giveUp!: (why: string) => void
   const closed = new Promise<string>((resolve) => {
+    // Inside of a link that is dead the client would wait for ever for its goodbye to be answered.
+    giveUp = (why) => {
+      client.destroy()
+      resolve(why)
+    }
     client.on('error', (error: Error & {level?: string}) => {
       const silent = error.level === 'client-timeout'
       lastError = silent ? `${label} has not answered for ${(keepaliveInterval * (keepaliveCountMax + 1)) / 1000} s` : error.message
-      // Inside of a link that is dead, this one would wait for ever for its goodbye to be answered.
-      if (silent) client.destroy()
-      if (silent) resolve(lastError)
+      if (silent) giveUp(lastError)
     })
     client.once('close', () => resolve(lastError || 'the connection was closed'))
   })
@@ -274,8 +279,7 @@ function remoteOver(client: Client, {hop, depth, address}: {hop: Hop; depth: num
     },
     async close() {
       client.end()
-      // A dead link never answers the goodbye; do not wait for it.
-      const timer = setTimeout(() => client.destroy(), 1000)
+      const timer = setTimeout(() => giveUp('the connection was closed'), GOODBYE_WITHIN_MS)
       await closed
       clearTimeout(timer)
     },
