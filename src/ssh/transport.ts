@@ -170,7 +170,7 @@ async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<
     handshakeTimer.end()
     auth.done()
   }
-  return remoteOver(client, {hop, depth, address: (sock as Partial<Socket>).remoteAddress ?? null})
+  return remoteOver(client, {hop, depth, sock})
 }
 
 /** The user's own where it notices sooner: people set a longer one to keep a quiet connection open, not to learn late of its end. */
@@ -219,7 +219,8 @@ function pausable(limitMs: number, onTimeout: () => void) {
   }
 }
 
-function remoteOver(client: Client, {hop, depth, address}: {hop: Hop; depth: number; address: string | null}): SshRemote {
+function remoteOver(client: Client, {hop, depth, sock}: {hop: Hop; depth: number; sock: Duplex}): SshRemote {
+  const address = (sock as Partial<Socket>).remoteAddress ?? null
   const {label} = hop
   const {keepaliveInterval, keepaliveCountMax} = keepalive(hop)
   let lastError = ''
@@ -228,6 +229,7 @@ function remoteOver(client: Client, {hop, depth, address}: {hop: Hop; depth: num
     // Inside of a link that is dead the client would wait for ever for its goodbye to be answered.
     giveUp = (why) => {
       client.destroy()
+      sock.destroy() // ssh2 leaves it alone where the goodbye was said before
       resolve(why)
     }
     client.on('error', (error: Error & {level?: string}) => {
