@@ -5,6 +5,7 @@ import {asJnodeError, errorDocument, exitCodeOf} from './base-command.ts'
 import Clean from './commands/clean.ts'
 import Connect from './commands/connect.ts'
 import Disconnect from './commands/disconnect.ts'
+import Doctor from './commands/doctor.ts'
 import List from './commands/list.ts'
 import Logs from './commands/logs.ts'
 import Open from './commands/open.ts'
@@ -18,6 +19,7 @@ export const COMMANDS = {
   clean: Clean,
   connect: Connect,
   disconnect: Disconnect,
+  doctor: Doctor,
   list: List,
   logs: Logs,
   open: Open,

@@ -21,6 +21,7 @@ import {localRemote} from './ssh/local.ts'
 import {emptySecrets} from './ssh/login.ts'
 import {noPrompter, type Prompter} from './ssh/prompt.ts'
 import type {Remote} from './ssh/remote.ts'
+import {sshVersion} from './ssh/ssh-settings.ts'
 import {systemClock} from './time.ts'
 import {showNotice} from './ui/notice.ts'
 import {nextUpheaval} from './upheaval.ts'
@@ -80,6 +81,7 @@ export function makeRuntime({env, tell, prompter}: Outside) {
       const options = resolveStart(flags, {config: await config(), env, hasLocalQsub: hasLocalQsub(), cwd: process.cwd()})
       return {name: checked ?? (await freeName(deps)), options}
     },
+    sshVersion: () => sshVersion(env),
     resolveTunnel: (flags: ConnectFlags) => resolveTunnel(flags, env),
     /** What a command needs to find the session that is meant. */
     async wanted(name: string | null, flags: PlaceFlags): Promise<Wanted> {
@@ -142,11 +144,11 @@ function logInto({env, tell, prompter, stateDir}: Outside & {stateDir: string}) 
   // Of all connections of this process: nothing is asked twice, and a reconnect need not ask for what was only a password.
   const secrets = emptySecrets()
   const machines = new Map<string, string>()
-  return async (cluster: ClusterTarget, {signal, silent = false}: ConnectOptions): Promise<OwnLink> => {
+  return async (cluster: ClusterTarget, {signal, silent = false, witness}: ConnectOptions): Promise<OwnLink> => {
     const ssh = async (quiet: boolean) => {
       const {sshDoor} = await import('./ssh/door.ts')
       const asker = quiet ? noPrompter : prompter
-      return sshDoor({env, prompter: asker, secrets, machines, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
+      return sshDoor({env, prompter: asker, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
     }
     if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh(silent)).nodeFromHere(node, nodeSignal))
     const head = await (await ssh(silent)).open(cluster.hops, signal)

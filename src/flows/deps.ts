@@ -1,7 +1,7 @@
 /** All that a flow may use of the outside world. runtime.ts makes the real one; tests make their own. */
 import type {ClusterTarget} from '../config/cluster.ts'
 import type {SessionStore} from '../session/local-store.ts'
-import type {Remote} from '../ssh/remote.ts'
+import type {Remote, Witness} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {Tell} from './events.ts'
 import type {KeeperDirectory} from './keepers.ts'
@@ -28,6 +28,8 @@ export interface ConnectOptions {
   silent?: boolean
   /** It will be kept: other processes of this computer may use it meanwhile. */
   lend?: boolean
+  /** Is told what is seen on the way; then it is a login of its own, whatever connections others have open. */
+  witness?: Witness
 }
 
 export interface Deps {

@@ -39,7 +39,16 @@ function oneLine(text: string): string {
 const why = (reason: string, text: string) => `why ${reason} ${word(oneLine(text))}`
 
 export function startScript(spec: StartSpec): string {
-  return [PRELUDE, enter(spec.dir), ...modules(spec.modules), ...conda(spec.conda), ...setup(spec.setup), again(spec.dir), program(spec.app), LAUNCH]
+  return [findProgram(spec), LAUNCH].join('\n\n')
+}
+
+/** The same up to the start: it only notes which program it would be. */
+export function findScript(spec: StartSpec): string {
+  return [findProgram(spec), NOTE].join('\n\n')
+}
+
+function findProgram(spec: StartSpec): string {
+  return [PRELUDE, enter(spec.dir), ...modules(spec.modules), ...conda(spec.conda), ...setup(spec.setup), again(spec.dir), program(spec.app)]
     .filter((part) => part !== '')
     .join('\n\n')
 }
@@ -124,6 +133,8 @@ if ! command -v "jupyter-\${app:-lab}" >/dev/null; then
 fi`
 }
 
+const NOTE = `printf 'app %s\\n' "$app" >>"$record"`
+
 // Libraries that take all cores of the host when nothing is said; sites kill jobs that use more than their slots.
 const THREADED = ['OMP', 'OPENBLAS', 'BLIS', 'MKL', 'NUMEXPR', 'NUMBA', 'JULIA'].map((library) => `${library}_NUM_THREADS`).concat('POLARS_MAX_THREADS', 'RAYON_NUM_THREADS')
 
@@ -134,6 +145,6 @@ fi
 unset XDG_RUNTIME_DIR JPY_PARENT_PID JUPYTER_NO_CONFIG JUPYTER_TOKEN JUPYTER_TOKEN_FILE JUPYTER_PORT JUPYTER_PORT_RETRIES
 export JUPYTER_RUNTIME_DIR="$private/runtime"
 export JUPYTER_CONFIG_PATH="$private/config\${JUPYTER_CONFIG_PATH:+:$JUPYTER_CONFIG_PATH}"
-printf 'app %s\\n' "$app" >>"$record"
+${NOTE}
 : >"$private/why"
 exec "jupyter-$app"`

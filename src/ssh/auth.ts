@@ -30,6 +30,8 @@ export interface AuthSession {
   onWaiting(listener: (waiting: boolean) => void): void
   /** Whether the server has been asked for a login: then the end of the connection is `failure`, not an unreachable host. */
   begun(): boolean
+  /** What the server offered at first, and what was tried last. */
+  account(): {offered: string[]; by: string | null}
   /** Why it did not work; `reason` in words when it was the connection that ended. */
   failure(reason?: string): JnodeError
   /** The login is over, well or not: a question still open is withdrawn. */
@@ -50,6 +52,7 @@ interface Phase {
 interface State extends Login {
   phase: Phase
   attempt: Attempt | null
+  firstOffered: string[]
   /** The server has said no to something. */
   refused: boolean
   /** What the server itself said last. */
@@ -75,6 +78,7 @@ export function makeAuth(hop: Hop, deps: AuthDeps): AuthSession {
         return next({type: 'none', username: hop.user})
       }
       state.report.offered = methods
+      if (state.attempt.kind === 'none') state.firstOffered = [...methods]
       concludeAttempt(state, state.attempt, partial)
       void proceed(state, chooseStep(state))
     },
@@ -83,6 +87,7 @@ export function makeAuth(hop: Hop, deps: AuthDeps): AuthSession {
       state.onWaiting = listener
     },
     begun: () => state.attempt !== null,
+    account: () => ({offered: state.firstOffered, by: [...state.report.tried.keys()].at(-1) ?? null}),
     failure: (reason) => state.error ?? (reason !== undefined && !state.refused ? brokenOff(hop, reason) : refusal(hop, state.report, reason)),
     done: () => state.over.abort(),
   }
@@ -108,6 +113,7 @@ function newState(hop: Hop, {tools, prompter, secrets, signal, tell}: AuthDeps):
     },
     phase: newPhase({all: null, left: [], offered: null}),
     attempt: null,
+    firstOffered: [],
     refused: false,
     heard: null,
     next: () => {},

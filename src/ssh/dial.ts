@@ -6,16 +6,24 @@ import {abortReason, JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import type {Hop} from './host-config.ts'
 import {coalesceWrites} from './packets.ts'
 import {openProxy} from './proxy-command.ts'
+import type {Witness} from './remote.ts'
 
 /** A byte pipe to the first hop, to the first of its addresses that answers. Throws `unreachable`, or what the signal was aborted with. */
-export async function dial(hop: Hop, signal?: AbortSignal): Promise<Duplex> {
+export async function dial(hop: Hop, witness: Witness, signal?: AbortSignal): Promise<Duplex> {
   throwIfAborted(signal)
-  if (hop.proxyCommand !== null) return openProxy(hop.proxyCommand)
+  if (hop.proxyCommand !== null) {
+    witness({kind: 'connected', hop: hop.label, to: hop.host, through: 'ProxyCommand'})
+    return openProxy(hop.proxyCommand)
+  }
+  const addresses = await addressesOf(hop)
+  witness({kind: 'resolved', hop: hop.label, addresses})
   let last: unknown = null
-  for (const address of await addressesOf(hop)) {
+  for (const address of addresses) {
     throwIfAborted(signal)
     try {
-      return await connectTo(address, hop, signal)
+      const socket = await connectTo(address, hop, signal)
+      witness({kind: 'connected', hop: hop.label, to: `${address} port ${hop.port}`, through: null})
+      return socket
     } catch (error) {
       last = error
     }

@@ -2,8 +2,9 @@
 import {JnodeError} from '../errors.ts'
 import {makeAuth, type Secrets} from './auth.ts'
 import {resolveHops, type Hop} from './host-config.ts'
-import {checkHostKey, hostKeyAlgorithms} from './known-hosts.ts'
+import {checkHostKey, described, hostKeyAlgorithms} from './known-hosts.ts'
 import type {Prompter} from './prompt.ts'
+import type {Witness} from './remote.ts'
 import {keyTools, openSsh, type DoorKeeper, type SshRemote} from './transport.ts'
 import type {Target} from '../target.ts'
 
@@ -14,6 +15,8 @@ export interface DoorOptions {
   secrets: Secrets
   /** By label of a head node: the machine that its name meant at the last login, to come back to; kept up to date here. */
   machines: Map<string, string>
+  /** Is told what is seen on the way to a cluster. */
+  witness?: Witness | undefined
   /** Text of a server that the user should see while logging in. */
   tell(text: string): void
   /** A known_hosts file of the cluster, read before the user's own; null for none. */
@@ -34,12 +37,16 @@ export interface Door {
   nodeFromHere(node: Node, signal?: AbortSignal): Promise<SshRemote>
 }
 
-export function sshDoor({env, prompter, secrets, machines, tell, knownHosts, nodesFile}: DoorOptions): Door {
+export function sshDoor({env, prompter, secrets, machines, witness = () => {}, tell, knownHosts, nodesFile}: DoorOptions): Door {
   const keeper = (nodeKeys: string[] | null): DoorKeeper => {
     const acceptNewFile = nodeKeys === null ? {} : {acceptNewFile: nodesFile}
     const pinned = nodeKeys === null || nodeKeys.length === 0 ? {} : {pinned: nodeKeys}
     return {
-      acceptHostKey: (hop, key, signal) => checkHostKey({hop, key, prompter, tell, ...pinned, ...acceptNewFile, ...(signal ? {signal} : {})}),
+      witness,
+      async acceptHostKey(hop, key, signal) {
+        await checkHostKey({hop, key, prompter, tell, ...pinned, ...acceptNewFile, ...(signal ? {signal} : {})})
+        witness({kind: 'host-key', hop: hop.label, key: described(key)})
+      },
       hostKeyAlgorithms: (hop) => preferPinned(hostKeyAlgorithms(hop, nodeKeys === null ? undefined : nodesFile), nodeKeys ?? []),
       logIn: (hop, signal) => makeAuth(hop, {tools: keyTools, prompter, secrets, tell, ...(signal ? {signal} : {})}),
     }
@@ -49,6 +56,7 @@ export function sshDoor({env, prompter, secrets, machines, tell, knownHosts, nod
     async open(targets, signal) {
       const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
       if (!prompter.canAsk) refuseSecondFactors(hops, secrets)
+      witness({kind: 'way', hops: hops.map(({label}) => label)})
       const head = hops.at(-1)!
       head.address = machines.get(head.label) ?? null
       const remote = await openSsh(hops.map(withKnownHosts), keeper(null), signal)

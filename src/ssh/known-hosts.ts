@@ -178,7 +178,8 @@ function placeOf(hop: Hop): HostName {
   return {host: hop.host, port: hop.port, alias: hop.hostKeyAlias}
 }
 
-function described(key: Buffer): string {
+/** `ED25519 SHA256:…`, as ssh says it. */
+export function described(key: Buffer): string {
   return `${shortType(key)} ${fingerprint(key)}`
 }
 

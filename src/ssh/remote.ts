@@ -32,6 +32,18 @@ export type FollowLines = (script: string, onLine: (line: string) => void, signa
 
 export type OpenStream = (endpoint: Endpoint, signal?: AbortSignal) => Promise<Duplex>
 
+/** What was seen on the way to a host, in order; `hop` is the label of the hop. */
+export type LoginFact =
+  | {kind: 'way'; hops: string[]}
+  | {kind: 'resolved'; hop: string; addresses: string[]}
+  /** `through`: the hop that opened it, or how; null where this computer did. */
+  | {kind: 'connected'; hop: string; to: string; through: string | null}
+  | {kind: 'host-key'; hop: string; key: string}
+  /** `by` is what was tried last, null where nothing was needed. */
+  | {kind: 'logged-in'; hop: string; software: string; offered: string[]; by: string | null}
+
+export type Witness = (fact: LoginFact) => void
+
 export interface Remote {
   /** `user@host` for sentences. */
   readonly label: string

@@ -39,6 +39,14 @@ export async function settingsOf(target: Target, deps: HostConfigDeps): Promise<
   return settings
 }
 
+/** How the ssh program calls itself; null where there is none. */
+export function sshVersion(env: NodeJS.ProcessEnv): Promise<string | null> {
+  return new Promise((resolve) => {
+    // It tells on stderr.
+    execFile('ssh', ['-V'], {timeout: SSH_G_TIMEOUT_MS, windowsHide: true, env}, (error, _, stderr) => resolve(error ? null : stderr.trim()))
+  })
+}
+
 /** What `ssh -G` printed; null where there is no ssh program, or one from before 6.8, which has no -G. */
 function run(program: string, args: string[], deps: HostConfigDeps): Promise<string | null> {
   const options = {timeout: SSH_G_TIMEOUT_MS, windowsHide: true, env: deps.env ?? process.env, signal: deps.signal}

@@ -13,7 +13,7 @@ import type {Hop} from './host-config.ts'
 import type {KeyTools} from './identities.ts'
 import {describe} from './local.ts'
 import {fitPackets, sendAtOnce} from './packets.ts'
-import type {Endpoint, OpenStream, Remote} from './remote.ts'
+import type {Endpoint, OpenStream, Remote, Witness} from './remote.ts'
 import {followOver, runOver, SHELL_COMMAND, type OpenShell, type ShellProcess} from './remote-command.ts'
 import {takeTurns} from './shells.ts'
 import {systemClock} from '../time.ts'
@@ -26,6 +26,8 @@ export interface DoorKeeper {
   acceptHostKey(hop: Hop, key: Buffer, signal?: AbortSignal): Promise<void>
   /** Host key algorithms to offer, in order. */
   hostKeyAlgorithms(hop: Hop): string[]
+  /** Is told what is seen on the way. */
+  witness: Witness
   /** A fresh login to this hop. */
   logIn(hop: Hop, signal?: AbortSignal): AuthSession
 }
@@ -58,7 +60,7 @@ export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: A
   try {
     for (const hop of hops) {
       const before = chain.at(-1)
-      const enter = (place: Hop) => (before ? before.next(place, door, signal) : logInTo(place, {door, depth: 0, dial: () => dial(place, signal), signal}))
+      const enter = (place: Hop) => (before ? before.next(place, door, signal) : logInTo(place, {door, depth: 0, dial: () => dial(place, door.witness, signal), signal}))
       chain.push(await enter(hop).catch((error: unknown) => {
         // That machine is gone, or is another one now: any of those that have the name will do.
         if (hop.address === null || !(error instanceof JnodeError) || (error.code !== 'unreachable' && error.code !== 'host-key')) throw error
@@ -170,6 +172,9 @@ async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<
     handshakeTimer.end()
     auth.done()
   }
+  // How the server calls itself is private to ssh2.
+  const {_remoteVer: software = ''} = client as {_remoteVer?: string}
+  door.witness({kind: 'logged-in', hop: hop.label, software, ...auth.account()})
   return remoteOver(client, {hop, depth, sock})
 }
 
@@ -274,6 +279,7 @@ function remoteOver(client: Client, {hop, depth, sock}: {hop: Hop; depth: number
           if (limit.aborted && !signal?.aborted) throw unreachable(nextHop, new Error('no answer'), hop.alias)
           throw isRefusal(error) ? unreachable(nextHop, error.cause ?? error, hop.alias) : error
         })
+        door.witness({kind: 'connected', hop: nextHop.label, to: `${nextHop.address ?? nextHop.host} port ${nextHop.port}`, through: label})
         fitPackets(sock, depth)
         return sock
       }

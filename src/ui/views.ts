@@ -1,6 +1,7 @@
 /** Results as a person reads them, on stdout. */
 import Table from 'cli-table3'
 import type {Leftover} from '../flows/leftovers.ts'
+import type {Check} from '../flows/checks.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import {shortDuration, spokenDuration} from '../time.ts'
 
@@ -79,6 +80,18 @@ export function statusText(session: SessionView, now: number): string {
   return rows
     .filter(([, value]) => value !== null)
     .map(([key, value]) => `${key.padEnd(10)} ${value}`)
+    .join('\n')
+}
+
+const MARKS = {ok: '✔', warning: '!', failed: '✖', skipped: '-'}
+
+/** One line per step, what mends it on a line of its own. */
+export function checksText(checks: readonly Check[]): string {
+  return checks
+    .flatMap(({step, state, saw, action, ms}) => [
+      `${MARKS[state]} ${step}: ${saw.replaceAll('\n', '\n  ')}${ms === null || ms < 1 ? '' : ` (${ms} ms)`}`,
+      ...(action === null ? [] : [`  -> ${action.replaceAll('\n', '\n     ')}`]),
+    ])
     .join('\n')
 }
 

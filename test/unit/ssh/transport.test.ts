@@ -141,7 +141,8 @@ describe('giving up while logging in', () => {
       judge = resolve
     })
     const door: DoorKeeper = {
-      acceptHostKey: () => {
+      witness: () => {},
+    acceptHostKey: () => {
         abort.abort(interrupted())
         return judged
       },

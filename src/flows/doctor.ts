@@ -1,0 +1,75 @@
+/** `jnode doctor`: every step of `start`, one after the other, by the same code; each with what was seen and what mends it. */
+import type {StartOptions} from '../config/start-options.ts'
+import type {JnodeError} from '../errors.ts'
+import {checkList, type Check, type CheckList} from './checks.ts'
+import type {Deps} from './deps.ts'
+import {checkLogin} from './login-checks.ts'
+import {checkSite} from './site-checks.ts'
+import {start} from './start.ts'
+import {stopOpenSession} from './stop.ts'
+
+export interface DoctorInput {
+  /** Reads the configuration; throws `usage`, `config`. */
+  resolve(): Promise<{name: string; options: StartOptions}>
+  /** The ssh program that is asked for ssh's configuration: its version, null where there is none. */
+  sshVersion(): Promise<string | null>
+  /** Run a job for a moment, to see the node, Jupyter and the route as well. */
+  job: boolean
+  signal: AbortSignal
+}
+
+export interface Diagnosis {
+  cluster: string | null
+  checks: readonly Check[]
+  failure: JnodeError | null
+}
+
+const WAIT_SECONDS = 300
+const RUN_SECONDS = 600
+
+const JOB_STEPS = ['job', 'route']
+const SITE_STEPS = ['login shell', 'Grid Engine', 'scheduler', 'parallel environment', 'memory', 'home directory', 'Jupyter']
+
+export async function doctor(input: DoctorInput, deps: Deps): Promise<Diagnosis> {
+  const checks = checkList(deps.clock)
+  const resolved = await checks.attempt('configuration', input.resolve, ({options: {cluster}}) => `cluster ${cluster.name}, head node ${cluster.label}`)
+  if (resolved) await checkCluster(input, resolved, checks, deps)
+  return {cluster: resolved?.options.cluster.name ?? null, checks: checks.list, failure: checks.failure()}
+}
+
+async function checkCluster({sshVersion, job, signal}: DoctorInput, {name, options}: {name: string; options: StartOptions}, checks: CheckList, deps: Deps): Promise<void> {
+  const {cluster} = options
+  if (cluster.kind === 'ssh') {
+    deps.tell({kind: 'step', id: 'login', title: `Log in to ${cluster.label}`})
+    const version = await sshVersion()
+    if (version !== null) checks.note('ssh program', version)
+    else checks.note('ssh program', 'there is none, so ~/.ssh/config is not read as ssh reads it', {action: 'Install OpenSSH’s client.'})
+  }
+  const link = await checkLogin(options, checks, {signal, connect: deps.connect})
+  if (!link) return [...SITE_STEPS, ...JOB_STEPS].forEach((step) => checks.skip(step, 'not reached: no login to the head node'))
+  try {
+    deps.tell({kind: 'step', id: 'check', title: `Look at ${cluster.label}`})
+    await checkSite(options, link, checks, {signal})
+    const why = !job ? '`jnode doctor --job` runs a job for a moment' : checks.failure() ? 'a step before it failed' : null
+    if (why === null) await checkJob({name, options, signal}, checks, deps)
+    else JOB_STEPS.forEach((step) => checks.skip(step, `not tried: ${why}`))
+  } finally {
+    // The job's session goes over it too: one login per hop.
+    await link.close()
+  }
+}
+
+/** A session as `start` makes it, ended as soon as a byte has come through. */
+async function checkJob(input: {name: string; options: StartOptions; signal: AbortSignal}, checks: CheckList, deps: Deps): Promise<void> {
+  // A job that waits for long would be no answer, and a short one is started sooner.
+  const options = {...input.options, waitSeconds: input.options.waitSeconds ?? WAIT_SECONDS, runSeconds: input.options.runSeconds ?? RUN_SECONDS}
+  const session = await checks.attempt('job', () => start({...input, options}, deps), ({facts, way}) => `job ${facts.jobId} ran on ${way.nodeName}, Jupyter (${facts.app}) answered`)
+  if (!session) return checks.skip('route', 'not reached: the session did not get ready')
+  checks.note('route', `${session.way.route}: the page came through it`)
+  try {
+    await stopOpenSession(session, deps, input.signal)
+  } finally {
+    await session.tunnel.close()
+    await session.link.close()
+  }
+}
