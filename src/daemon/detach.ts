@@ -1,12 +1,11 @@
 /** Starting a keeper: this program again, detached. It does the work; this process shows it, and answers its questions. */
 import {spawn} from 'node:child_process'
-import {openSync, closeSync} from 'node:fs'
-import {mkdir, stat} from 'node:fs/promises'
-import {join} from 'node:path'
+import {closeSync} from 'node:fs'
 import {JnodeError, throwIfAborted} from '../errors.ts'
 import type {Tell} from '../flows/events.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import type {Prompter} from '../ssh/prompt.ts'
+import {keeperLogPath, openKeeperLog} from './keeper-log.ts'
 import {errorOf, failureOf, type FromKeeper, type KeeperTask, type ToKeeper} from './messages.ts'
 
 export interface DetachOptions {
@@ -18,18 +17,12 @@ export interface DetachOptions {
   signal: AbortSignal
 }
 
-/** A keeper writes a few lines in its life, so this is years; what is older is of no use to anybody. */
-const MOST_LOG_BYTES = 1_000_000
-
 /** Resolves when the session is ready and the keeper stands on its own; rejects with the keeper's own error. */
 export async function runDetached(task: KeeperTask, {program, stateDir, tell, prompter, signal}: DetachOptions): Promise<SessionView> {
   throwIfAborted(signal)
-  const logPath = join(stateDir, 'keeper.log')
-  await mkdir(stateDir, {recursive: true, mode: 0o700})
-  const full = (await stat(logPath).catch(() => null))?.size ?? 0
-  const log = openSync(logPath, full > MOST_LOG_BYTES ? 'w' : 'a', 0o600)
+  const log = openKeeperLog(stateDir)
   const child = spawn(process.execPath, [program], {detached: true, stdio: ['ignore', log, log, 'ipc'], windowsHide: true, cwd: stateDir})
-  closeSync(log)
+  if (log !== 'ignore') closeSync(log)
   const send = (message: ToKeeper) => {
     if (child.connected) child.send(message, () => {})
   }
@@ -55,7 +48,7 @@ export async function runDetached(task: KeeperTask, {program, stateDir, tell, pr
       })
       child.once('error', (cause) => reject(new JnodeError('unexpected', `Cannot start the background process: ${cause.message}`, {cause})))
       child.once('exit', (code, signalName) => {
-        const fail = () => reject(new JnodeError('unexpected', `The background process ended unexpectedly (${signalName ?? `exit ${code}`})`, {hint: `Its log is ${logPath}.`}))
+        const fail = () => reject(new JnodeError('unexpected', `The background process ended unexpectedly (${signalName ?? `exit ${code}`})`, {hint: `Its log is ${keeperLogPath(stateDir)}.`}))
         // Its last message may still be on the way.
         if (child.connected) child.once('disconnect', fail)
         else fail()

@@ -10,6 +10,8 @@ import type {Prompter} from '../ssh/prompt.ts'
 import {controlPath} from './control.ts'
 import {makeRoom} from './private-socket.ts'
 import {holdSession} from './hold.ts'
+import {userPaths} from '../config/paths.ts'
+import {logAsKeeper} from './keeper-log.ts'
 import {errorOf, failureOf, type Failure, type FromKeeper, type KeeperTask, type ToKeeper} from './messages.ts'
 
 const abort = new AbortController()
@@ -34,7 +36,7 @@ function tell(event: FlowEvent): void {
 }
 
 function log(text: string): void {
-  process.stderr.write(`${new Date().toISOString()} ${process.pid} ${text}\n`)
+  logAsKeeper(userPaths(process.env).stateDir, text)
 }
 
 const prompterFor = ({canAsk, unattended}: Pick<Prompter, 'canAsk' | 'unattended'>): Prompter => ({
