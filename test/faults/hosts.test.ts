@@ -27,11 +27,11 @@ describe('sshd is restarted, and its sessions with it', () => {
   })
 })
 
-/** Every word of an sshd's log about somebody who wanted in, by the first word of its line. */
+/** What an sshd's log says of those who wanted in. (`Postponed publickey` is a key that the server takes and wants a signature for.) */
 async function attempts(host: 'gateway' | 'head' | 'node1', port = 22): Promise<{accepted: number; failed: number; connections: number}> {
   const {stdout} = await lab.exec(host, 'root', `cat /var/log/sshd${port === 22 ? '' : `-${port}`}.log`, {cwd: '/'})
   const count = (wanted: RegExp) => stdout.split('\n').filter((line) => wanted.test(line)).length
-  return {accepted: count(/^Accepted \S+ for /), failed: count(/^(Failed|Postponed) \S+ for |maximum authentication attempts|Too many authentication/), connections: count(/^Connection from /)}
+  return {accepted: count(/^Accepted \S+ for /), failed: count(/^Failed \S+ for |maximum authentication attempts|Too many authentication/), connections: count(/^Connection from /)}
 }
 
 test('20 cuts cost one login each per hop, and not one refused attempt', async () => {
@@ -73,7 +73,7 @@ test('with a second factor: 20 changes of the network and not one attempt, until
   await through(lab, 'factor', async ({tunnelIs, session}) => {
     expect((await lab.exec('laptop', 'alice', 'cat ~/codes')).stdout).toBe(`${codes[1]}\n`)
     const before = await attempts('gateway', 2201)
-    await lab.exec('gateway', 'root', 'pkill -KILL -P $(cat /run/sshd-2201/pid)', {cwd: '/'})
+    await lab.exec('gateway', 'root', 'pkill -KILL -u alice -x sshd', {cwd: '/'})
     await tunnelIs('needs-login')
     for (let change = 0; change < 20; change++) {
       await lab.link('laptop').down()
