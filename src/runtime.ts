@@ -1,25 +1,22 @@
 /** The only builder of the real outside world: transports, files, keepers, browser. */
 import {randomBytes} from 'node:crypto'
 import {accessSync, constants} from 'node:fs'
-import {hostname} from 'node:os'
 import {delimiter, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {clusterOfSession, resolveCluster, type ClusterTarget} from './config/cluster.ts'
+import {clusterOfSession, resolveCluster, withTransport, type ClusterTarget} from './config/cluster.ts'
 import {loadConfig, type Config} from './config/load.ts'
 import {checkSessionName, makeUpName} from './config/name.ts'
 import {userPaths} from './config/paths.ts'
 import {resolvePlace, resolveStart, resolveTunnel, type StartFlags, type StartOptions} from './config/start-options.ts'
 import {keeperDirectory} from './daemon/control.ts'
 import {links} from './daemon/links.ts'
-import type {OwnLink} from './daemon/shared-link.ts'
-import {JnodeError, messageOf} from './errors.ts'
-import type {ConnectOptions, Deps, NodeAddress} from './flows/deps.ts'
+import {messageOf} from './errors.ts'
+import type {Deps} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
+import {logInWith} from './log-in.ts'
 import {openStore} from './session/local-store.ts'
-import {localRemote} from './ssh/local.ts'
-import {emptySecrets} from './ssh/login.ts'
-import {noPrompter, type Prompter} from './ssh/prompt.ts'
+import type {Prompter} from './ssh/prompt.ts'
 import type {Remote} from './ssh/remote.ts'
 import {sshVersion} from './ssh/ssh-settings.ts'
 import {systemClock} from './time.ts'
@@ -37,7 +34,7 @@ async function open(url: string, browser: string | null, signal?: AbortSignal): 
   await openBrowser(url, browser, signal)
 }
 
-type PlaceFlags = {cluster?: string; host?: string; jump?: string[]}
+type PlaceFlags = {cluster?: string; host?: string; jump?: string[]; transport?: string}
 type ConnectFlags = {port?: string; wait?: string; browser?: string; 'no-browser'?: boolean}
 
 export type Runtime = ReturnType<typeof makeRuntime>
@@ -48,7 +45,7 @@ export function makeRuntime({env, tell, prompter}: Outside) {
   const config = once(() => loadConfig(configFile, siteConfigFiles))
   const hasLocalQsub = once(() => onPath('qsub', env))
   const place = async (flags: PlaceFlags): Promise<ClusterTarget> => resolveCluster(resolvePlace(flags, env), await config(), hasLocalQsub())
-  const {connect, ...connections} = links({stateDir, tell, logIn: logInto({env, tell, prompter, stateDir})})
+  const {connect, ...connections} = links({stateDir, tell, logIn: logInWith({env, tell, prompter, stateDir})})
   const deps: Deps = {
     async connect(cluster, options) {
       const link = await connect(cluster, options)
@@ -86,11 +83,12 @@ export function makeRuntime({env, tell, prompter}: Outside) {
     /** What a command needs to find the session that is meant. */
     async wanted(name: string | null, flags: PlaceFlags): Promise<Wanted> {
       const settings: Config = await config()
+      const {transport} = resolvePlace(flags, env)
       return {
         name: name === null || /^\d+$/.test(name) ? name : checkSessionName(name),
         cluster: isPlace(flags) ? await place(flags) : null,
-        clusterOf: (facts) => clusterOfSession(facts, settings),
-        defaultCluster: () => resolveCluster({}, settings, hasLocalQsub()),
+        clusterOf: (facts) => withTransport(clusterOfSession(facts, settings), transport),
+        defaultCluster: () => resolveCluster({transport}, settings, hasLocalQsub()),
       }
     },
     /** The name of the cluster that the flags name; null when they name none. */
@@ -101,10 +99,11 @@ export function makeRuntime({env, tell, prompter}: Outside) {
     async clustersToAsk(flags: PlaceFlags): Promise<ClusterTarget[]> {
       if (isPlace(flags)) return [await place(flags)]
       const settings = await config()
+      const {transport} = resolvePlace(flags, env)
       const {sessions} = await deps.store.list()
-      const clusters = new Map(sessions.map((facts) => [facts.cluster, clusterOfSession(facts, settings)]))
+      const clusters = new Map(sessions.map((facts) => [facts.cluster, withTransport(clusterOfSession(facts, settings), transport)]))
       try {
-        const usual = resolveCluster({}, settings, hasLocalQsub())
+        const usual = resolveCluster({transport}, settings, hasLocalQsub())
         clusters.set(usual.name, usual)
       } catch {
         // no usual cluster: what this computer knows is all there is to ask for
@@ -139,48 +138,6 @@ function onPath(program: string, env: NodeJS.ProcessEnv): boolean {
   })
 }
 
-/** How this computer gets to clusters by itself. ssh2 takes 100 ms to load, so it is loaded where a connection is made. */
-function logInto({env, tell, prompter, stateDir}: Outside & {stateDir: string}) {
-  // Of all connections of this process: nothing is asked twice, and a reconnect need not ask for what was only a password.
-  const secrets = emptySecrets()
-  const machines = new Map<string, string>()
-  return async (cluster: ClusterTarget, {signal, silent = false, witness}: ConnectOptions): Promise<OwnLink> => {
-    const ssh = async (quiet: boolean) => {
-      const {sshDoor} = await import('./ssh/door.ts')
-      const asker = quiet ? noPrompter : prompter
-      return sshDoor({env, prompter: asker, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))})
-    }
-    if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh(silent)).nodeFromHere(node, nodeSignal))
-    const head = await (await ssh(silent)).open(cluster.hops, signal)
-    tell({kind: 'trace', text: `logged in to ${head.label}`})
-    return {
-      head,
-      toNode: async (node, nodeSignal, quiet = silent) => firstThatWorks(node, async (name) => (await ssh(quiet)).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
-      close: () => head.close(),
-    }
-  }
-}
-
-function localLink(toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal) => Promise<Remote>): OwnLink {
-  const head = localRemote()
-  // Connections to nodes stand on their own here, in place of inside of one to the head.
-  const nodes: Remote[] = []
-  return {
-    head,
-    async toNode(node, signal) {
-      // A head node may run jobs itself.
-      if (node.names.includes(hostname())) return localRemote()
-      const remote = await firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys}, signal))
-      nodes.push(remote)
-      return remote
-    },
-    async close() {
-      await Promise.all(nodes.map((node) => node.close()))
-      await head.close()
-    },
-  }
-}
-
 /** Tells for `-v` what each round trip costs; never what was in it. */
 function traced<T extends Remote>(remote: T, tell: Tell): T {
   return {
@@ -193,24 +150,4 @@ function traced<T extends Remote>(remote: T, tell: Tell): T {
       return results
     },
   }
-}
-
-/** A node's own name may mean nothing to the head node, while Grid Engine's name for it does. */
-async function firstThatWorks(node: NodeAddress, attempt: (name: string) => Promise<Remote>): Promise<Remote> {
-  let first: unknown = null
-  for (const name of node.names) {
-    try {
-      return await attempt(name)
-    } catch (error) {
-      first ??= error
-      if (!(error instanceof JnodeError) || error.code !== 'unreachable') break
-    }
-  }
-  if (first instanceof JnodeError && (first.code === 'unreachable' || first.code === 'login-failed')) {
-    throw new JnodeError('no-route', `No way to the compute node: ${first.message}`, {
-      cause: first,
-      hint: `Ask the cluster's support whether you may log in from the head node to ${node.names[0]} by SSH with your own key.`,
-    })
-  }
-  throw first
 }

@@ -7,13 +7,13 @@ import {connect} from '../flows/connect.ts'
 import {findSession} from '../flows/find-session.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import {heldView} from '../flows/session-view.ts'
-import {clusterFlags, runFlags, tunnelFlags} from './flags.ts'
+import {loginFlags, runFlags, tunnelFlags} from './flags.ts'
 
 export default class Connect extends BaseCommand {
   static override summary = 'Come back to a session, also to one that another computer started'
   static override args = {target: Args.string({description: 'session or job number; may be left out where there is exactly one session'})}
   static override examples = ['<%= config.bin %> connect', '<%= config.bin %> connect nightly --detach']
-  static override flags = {...clusterFlags, ...tunnelFlags, ...runFlags}
+  static override flags = {...loginFlags, ...tunnelFlags, ...runFlags}
 
   async run(): Promise<SessionView | Foreground> {
     const {args, flags} = await this.parse(Connect)

@@ -7,6 +7,12 @@ export const clusterFlags = {
   jump: Flags.string({env: 'JNODE_JUMP', multiple: true, multipleNonGreedy: true, helpValue: '[user@]gateway[:port]', description: 'gateway on the way to --host; repeat in order'}),
 }
 
+/** Of commands that may log in. */
+export const loginFlags = {
+  ...clusterFlags,
+  transport: Flags.string({env: 'JNODE_TRANSPORT', helpValue: 'auto|ssh2|openssh', description: 'what logs in: ssh2, or the ssh program of this computer (default: auto)'}),
+}
+
 export const tunnelFlags = {
   port: Flags.string({env: 'JNODE_PORT', helpValue: 'N', description: 'local port (default: 8888, or the next free one)'}),
   browser: Flags.string({env: 'JNODE_BROWSER', helpValue: 'PATH', description: 'browser to open'}),

@@ -1,11 +1,11 @@
 import {BaseCommand} from '../base-command.ts'
 import {listSessions, type Listing} from '../flows/list.ts'
 import {listText} from '../ui/views.ts'
-import {clusterFlags} from './flags.ts'
+import {loginFlags} from './flags.ts'
 
 export default class List extends BaseCommand {
   static override summary = 'Show all sessions with state, node, time left and local URL'
-  static override flags = {...clusterFlags}
+  static override flags = {...loginFlags}
 
   async run(): Promise<Pick<Listing, 'sessions' | 'warnings'>> {
     const {flags} = await this.parse(List)

@@ -2,12 +2,12 @@ import {Flags} from '@oclif/core'
 import {BaseCommand} from '../base-command.ts'
 import {findSession} from '../flows/find-session.ts'
 import {followLog, readLog} from '../flows/logs.ts'
-import {clusterFlags, countFlag, nameArg} from './flags.ts'
+import {loginFlags, countFlag, nameArg} from './flags.ts'
 
 export default class Logs extends BaseCommand {
   static override summary = "Show the job's log"
   static override args = {name: nameArg}
-  static override flags = {...clusterFlags, lines: countFlag, follow: Flags.boolean({char: 'f', description: 'go on as the log grows, until Ctrl-C'})}
+  static override flags = {...loginFlags, lines: countFlag, follow: Flags.boolean({char: 'f', description: 'go on as the log grows, until Ctrl-C'})}
 
   async run(): Promise<{name: string; lines: string[]}> {
     const {args, flags} = await this.parse(Logs)

@@ -4,7 +4,7 @@ import {foreground, type Foreground} from '../daemon/foreground.ts'
 import {runDetached} from '../daemon/detach.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import {planStart, start, submitOnly, type Plan} from '../flows/start.ts'
-import {clusterFlags, nameArg, runFlags, tunnelFlags} from './flags.ts'
+import {loginFlags, nameArg, runFlags, tunnelFlags} from './flags.ts'
 
 const text = (env: string, helpValue: string, description: string) => Flags.string({env, helpValue, description})
 const list = (env: string, helpValue: string, description: string) => Flags.string({env, helpValue, description: `${description}; repeatable`, multiple: true, multipleNonGreedy: true})
@@ -14,7 +14,7 @@ export default class Start extends BaseCommand {
   static override args = {name: nameArg}
   static override examples = ['<%= config.bin %> start --cores 8 --mem 32G --time 8h', '<%= config.bin %> start --host me@head.example.org --jump me@gateway.example.org', '<%= config.bin %> start nightly --detach --json']
   static override flags = {
-    ...clusterFlags,
+    ...loginFlags,
     profile: text('JNODE_PROFILE', 'P', 'profile of config.toml with defaults for this command'),
     cores: text('JNODE_CORES', 'N', 'slots, all on one host (default: 1)'),
     mem: text('JNODE_MEM', '32G', 'memory for the whole session, whatever the site counts per slot'),

@@ -3,12 +3,12 @@ import {findSession} from '../flows/find-session.ts'
 import {statusOfSession} from '../flows/list.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import {statusText} from '../ui/views.ts'
-import {clusterFlags, nameArg} from './flags.ts'
+import {loginFlags, nameArg} from './flags.ts'
 
 export default class Status extends BaseCommand {
   static override summary = 'Show one session in full: why it waits or why it died, route, time left'
   static override args = {name: nameArg}
-  static override flags = {...clusterFlags}
+  static override flags = {...loginFlags}
 
   async run(): Promise<SessionView> {
     const {args, flags} = await this.parse(Status)

@@ -1,6 +1,7 @@
 /** Which Grid Engine, and how to get there. */
 import {JnodeError, shown} from '../errors.ts'
 import {parseTarget, targetText, type Target} from '../target.ts'
+import type {Transport} from './flags.ts'
 import {NO_SETTINGS, type Config, type ConfiguredCluster, type SiteSettings} from './load.ts'
 import {meant} from './nearest.ts'
 
@@ -21,6 +22,8 @@ export interface Place {
   host?: string | undefined
   /** Gateways in order; for a configured cluster in the place of its own. */
   jump?: string[] | undefined
+  /** In the place of what the configuration says. */
+  transport?: Transport | undefined
 }
 
 const LOCAL = 'local'
@@ -28,7 +31,15 @@ const LOCAL = 'local'
  * The cluster that is meant: the one named, else the host named, else the configured default, else the only one
  * configured, else this machine where nothing is configured and it has qsub. Throws `usage`, `config`.
  */
-export function resolveCluster({cluster, host, jump}: Place, config: Config, hasLocalQsub: boolean): ClusterTarget {
+export function resolveCluster({transport, ...place}: Place, config: Config, hasLocalQsub: boolean): ClusterTarget {
+  return withTransport(clusterMeant(place, config, hasLocalQsub), transport)
+}
+
+export function withTransport(cluster: ClusterTarget, transport: Transport | undefined): ClusterTarget {
+  return transport === undefined ? cluster : {...cluster, transport}
+}
+
+function clusterMeant({cluster, host, jump}: Place, config: Config, hasLocalQsub: boolean): ClusterTarget {
   if (cluster !== undefined && host !== undefined) {
     throw new JnodeError('usage', 'Either --cluster or --host says where to go, not both', {hint: 'Leave one of them out.'})
   }

@@ -11,6 +11,10 @@ import {parseMemory} from './memory.ts'
 export const ROUTES = ['auto', 'socket', 'node'] as const
 export type Route = (typeof ROUTES)[number]
 
+/** What logs in: ssh2, the system's ssh, or the first of them that can. */
+export const TRANSPORTS = ['auto', 'ssh2', 'openssh'] as const
+export type Transport = (typeof TRANSPORTS)[number]
+
 /** A repeatable flag. One text is what a variable gives: one item per line. */
 type Texts = string | readonly string[]
 
@@ -37,6 +41,7 @@ export interface GivenFlags {
   setup?: Texts
   port?: string | number
   route?: string
+  transport?: string
   browser?: string
   'no-browser'?: boolean
   wait?: string
@@ -67,6 +72,7 @@ export interface FlagValues {
   setup?: string[]
   port?: number
   route?: Route
+  transport?: Transport
   browser?: string
   noBrowser?: boolean
   waitSeconds?: number
@@ -107,6 +113,7 @@ export function readFlags(given: GivenFlags, nameOf: (flag: keyof GivenFlags) =>
     setup: read('setup', commands),
     port: read('port', (raw, what) => wholeNumber(raw, what, [1, 65_535])),
     route: read('route', route),
+    transport: read('transport', transport),
     browser: read('browser', text),
     noBrowser: read('no-browser', (raw) => raw),
     waitSeconds: read('wait', waitSeconds),
@@ -188,6 +195,12 @@ function route(raw: string, what: string): Route {
   const found = ROUTES.find((known) => known === raw)
   if (found) return found
   throw new JnodeError('usage', `${what} must be auto, socket or node, not ${shown(raw)}`, {hint: 'Leave it out to let jnode choose.'})
+}
+
+function transport(raw: string, what: string): Transport {
+  const found = TRANSPORTS.find((known) => known === raw)
+  if (found) return found
+  throw new JnodeError('usage', `${what} must be auto, ssh2 or openssh, not ${shown(raw)}`, {hint: 'Leave it out to let jnode choose.'})
 }
 
 function waitSeconds(raw: string, what: string): number {

@@ -5,13 +5,15 @@ import {dirname, join, resolve} from 'node:path'
 import {parse, TomlDate, TomlError} from 'smol-toml'
 import type * as z from 'zod'
 import {JnodeError, messageOf, shown} from '../errors.ts'
-import {readFlags, type FlagValues, type GivenFlags, type Route} from './flags.ts'
+import {readFlags, type FlagValues, type GivenFlags, type Route, type Transport} from './flags.ts'
 import {meant} from './nearest.ts'
 import {configShape, keysAt, type ClusterTable, type ConfigFile} from './shape.ts'
 
 /** What `[clusters.NAME]` says besides the way there; null where it says nothing. */
 export interface SiteSettings {
   route: Route | null
+  /** Null counts as `auto`. */
+  transport: Transport | null
   pe: string | null
   /** The resources that `--mem` asks for, and whether Grid Engine counts each per slot or per job. */
   memory: {resource: string; per: 'slot' | 'job'}[] | null
@@ -32,7 +34,7 @@ export interface SiteSettings {
 }
 
 export const NO_SETTINGS: SiteSettings = {
-  route: null, pe: null, memory: null, gpu: null, sgeSetup: null, modules: [], conda: null, setup: [], app: null,
+  route: null, transport: null, pe: null, memory: null, gpu: null, sgeSetup: null, modules: [], conda: null, setup: [], app: null,
   memoryBytes: null, runSeconds: null, project: null, knownHosts: null,
 }
 

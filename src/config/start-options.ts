@@ -105,7 +105,7 @@ export function resolveTunnel(given: Pick<GivenFlags, 'port' | 'browser' | 'no-b
 }
 
 /** Where to look, by the flags that every command has. Throws `usage`. */
-export function resolvePlace(given: Pick<GivenFlags, 'cluster' | 'host' | 'jump'>, env: NodeJS.ProcessEnv): Place {
+export function resolvePlace(given: Pick<GivenFlags, 'cluster' | 'host' | 'jump' | 'transport'>, env: NodeJS.ProcessEnv): Place {
   return placeOf(levelsOf(given, env, {}))
 }
 
@@ -146,7 +146,7 @@ function placeOf(levels: Levels): Place {
   const at = levels.findIndex(({cluster, host}) => cluster !== undefined || host !== undefined)
   const {cluster, host} = levels[at] ?? {}
   const strong = at === -1 ? levels : levels.slice(0, at + 1)
-  return {cluster, host, jump: strong.find(({jump}) => jump !== undefined)?.jump}
+  return {cluster, host, jump: strong.find(({jump}) => jump !== undefined)?.jump, transport: levels.find(({transport}) => transport !== undefined)?.transport}
 }
 
 function together(levels: Levels, list: 'sgeArgs' | 'modules' | 'setup'): string[] {

@@ -79,6 +79,8 @@ export function links({stateDir, tell, logIn}: LinksOptions) {
   return {
     async connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink> {
       if (options.witness) return logInHere(cluster, options, null)
+      // Whoever wants to see a login wants one.
+      if (options.witness) return logInHere(cluster, options, null)
       const mine = own.get(wayTo(cluster))
       if (mine?.shared.usable() && !options.silent) return mine.shared.hold()
       // After a loss a new one, unless others still use the old one well.

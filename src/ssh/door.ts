@@ -1,5 +1,6 @@
 /** Opening hops with this user's configuration, known hosts and keys: what the transport needs, put together. */
 import {JnodeError} from '../errors.ts'
+import {BeyondSsh2} from './beyond-ssh2.ts'
 import {makeAuth, type Secrets} from './auth.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {checkHostKey, described, hostKeyAlgorithms} from './known-hosts.ts'
@@ -23,6 +24,8 @@ export interface DoorOptions {
   knownHosts: string | null
   /** Our own known_hosts file for the cluster's compute nodes. */
   nodesFile: string
+  /** Throws `BeyondSsh2` before anything is dialled where the system's ssh is needed. */
+  mayGiveWay?: boolean
 }
 
 /** A compute node and, where its job could read them, the keys its sshd must show. */
@@ -37,7 +40,7 @@ export interface Door {
   nodeFromHere(node: Node, signal?: AbortSignal): Promise<SshRemote>
 }
 
-export function sshDoor({env, prompter, secrets, machines, witness = () => {}, tell, knownHosts, nodesFile}: DoorOptions): Door {
+export function sshDoor({env, prompter, secrets, machines, witness = () => {}, tell, knownHosts, nodesFile, mayGiveWay = false}: DoorOptions): Door {
   const keeper = (nodeKeys: string[] | null): DoorKeeper => {
     const acceptNewFile = nodeKeys === null ? {} : {acceptNewFile: nodesFile}
     const pinned = nodeKeys === null || nodeKeys.length === 0 ? {} : {pinned: nodeKeys}
@@ -55,6 +58,8 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
   return {
     async open(targets, signal) {
       const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
+      const beyond = mayGiveWay ? hops.find(({beyondSsh2}) => beyondSsh2 !== null) : undefined
+      if (beyond) throw new BeyondSsh2(beyond.beyondSsh2!, `${beyond.label} needs the system’s ssh: ${beyond.beyondSsh2}`)
       if (!prompter.canAsk) refuseSecondFactors(hops, secrets)
       witness({kind: 'way', hops: hops.map(({label}) => label)})
       const head = hops.at(-1)!

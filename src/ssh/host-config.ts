@@ -7,6 +7,7 @@ import {hostname, userInfo} from 'node:os'
 import {JnodeError} from '../errors.ts'
 import {command} from '../shell.ts'
 import {parseTarget, targetText, type Target} from '../target.ts'
+import {beyondSsh2} from './beyond-ssh2.ts'
 import {homeOf, list, named, one, settingsOf, yes, type HostConfigDeps, type Settings} from './ssh-settings.ts'
 
 export interface Hop {
@@ -49,6 +50,12 @@ export interface Hop {
   bindAddress: string | null
   /** Tokens expanded, for `sh -c`. Only ever on the first hop. */
   proxyCommand: string | null
+  /** Where ssh keeps a connection to share (ControlPath); null where it does not. */
+  controlPath: string | null
+  /** Why the system's ssh is needed to log in here, in words; null where ssh2 will do. */
+  beyondSsh2: string | null
+  /** ssh would try Kerberos. */
+  gssapi: boolean
   /** What ssh would allow, in its order; may hold names ssh2 does not know. Empty without an ssh program. */
   hostKeyAlgorithms: string[]
   kexAlgorithms: string[]
@@ -106,6 +113,7 @@ async function hopOf(target: Target, settings: Settings, deps: HostConfigDeps): 
   const hostKeyAlias = named(settings, 'hostkeyalias')
   const tokens = tokensOf({alias: target.host, host, port, user, hostKeyAlias}, deps)
   const proxyCommand = named(settings, 'proxycommand')
+  const identityFiles = await existing((settings.get('identityfile') ?? []).filter((file) => file !== 'none').map((file) => expand(file, tokens, deps)))
   return {
     alias: target.host,
     host,
@@ -113,7 +121,7 @@ async function hopOf(target: Target, settings: Settings, deps: HostConfigDeps): 
     port,
     user,
     label: targetText({user, host, port: port === 22 ? null : port}),
-    identityFiles: await existing((settings.get('identityfile') ?? []).filter((file) => file !== 'none').map((file) => expand(file, tokens, deps))),
+    identityFiles,
     identitiesOnly: yes(settings, 'identitiesonly', false),
     identityAgent: agentOf(one(settings, 'identityagent'), tokens, deps),
     hostKeyAlias,
@@ -124,6 +132,9 @@ async function hopOf(target: Target, settings: Settings, deps: HostConfigDeps): 
     ...authenticationOf(settings),
     ...connectionOf(settings),
     proxyCommand: proxyCommand === null ? null : substitute(proxyCommand, tokens),
+    controlPath: named(settings, 'controlpath'),
+    beyondSsh2: await beyondSsh2(settings, identityFiles),
+    gssapi: yes(settings, 'gssapiauthentication', false),
     hostKeyAlgorithms: list(settings, 'hostkeyalgorithms'),
     kexAlgorithms: list(settings, 'kexalgorithms'),
     ciphers: list(settings, 'ciphers'),

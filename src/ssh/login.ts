@@ -1,5 +1,6 @@
 /** What the parts of one login to one hop share: whom to ask, what is known already, and the account of it for an error. */
 import {JnodeError} from '../errors.ts'
+import {BeyondSsh2} from './beyond-ssh2.ts'
 import type {Hop} from './host-config.ts'
 import type {KeyTools} from './identities.ts'
 import type {ParsedKey} from './key-file.ts'
@@ -62,13 +63,15 @@ export function refusal(hop: Hop, report: LoginReport, reason?: string): JnodeEr
     ...report.notes,
     ...(report.wanted.size > 0 ? [`it wants ${[...report.wanted].join(' or ')}, and there is no terminal to ask on`] : []),
   ]
-  return new JnodeError('login-failed', parts.join('; '), {hint: hintFor(hop, report)})
+  const [message, hint] = [parts.join('; '), hintFor(hop, report)]
+  if (hop.gssapi && report.offered.includes('gssapi-with-mic')) return new BeyondSsh2('the host takes Kerberos', message, {hint})
+  return new JnodeError('login-failed', message, {hint})
 }
 
 function hintFor(hop: Hop, {offered, wanted}: LoginReport): string {
   if (wanted.size > 0) return 'Run it in a terminal, load the key into an agent (ssh-add), or set SSH_ASKPASS.'
   if (offered.length > 0 && !offered.some((method) => ['publickey', 'password', 'keyboard-interactive'].includes(method))) {
-    return `This login needs ${offered.join(' or ')}, which jnode does not speak; ask the admins of ${hop.host} for a key or password login.`
+    return `This login needs ${offered.join(' or ')}, which ssh2 does not speak: try --transport openssh, or ask the admins of ${hop.host} for a key or password login.`
   }
   if (offered.length === 1 && offered[0] === 'publickey') {
     return `Only keys are taken: check which one ${hop.host} knows, and that it is in your agent or named by IdentityFile.`

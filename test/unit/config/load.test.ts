@@ -63,6 +63,7 @@ host = "local"
       memory: [{resource: 'h_vmem', per: 'slot'}],
       gpu: {resource: 'gpu'},
       sgeSetup: '. /opt/sge/default/common/settings.sh',
+      transport: null,
       setup: ['source /etc/profile.d/modules.sh', 'umask 077'],
       app: 'notebook',
       modules: ['python/3.12', 'cuda'],

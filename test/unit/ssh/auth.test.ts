@@ -438,7 +438,7 @@ describe('giving up', () => {
   it('names a method that only another program speaks', async () => {
     const {error} = await logIn({factors: [{password: 'right'}], oneAtATime: ['gssapi-with-mic']}, {person: typist({})})
     expect(error!.message).toContain('it takes gssapi-with-mic; there was nothing to try')
-    expect(error!.hint).toContain('gssapi-with-mic, which jnode does not speak')
+    expect(error!.hint).toContain('gssapi-with-mic, which ssh2 does not speak')
   })
 
   it('never has a secret in its words', async () => {

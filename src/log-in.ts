@@ -1,0 +1,104 @@
+/** How this computer gets to clusters by itself: through ssh2, the system's ssh, or not at all where Grid Engine is here. */
+import {hostname} from 'node:os'
+import {join} from 'node:path'
+import type {ClusterTarget} from './config/cluster.ts'
+import type {OwnLink} from './daemon/shared-link.ts'
+import {JnodeError} from './errors.ts'
+import type {ConnectOptions, NodeAddress} from './flows/deps.ts'
+import type {Tell} from './flows/events.ts'
+import {BeyondSsh2} from './ssh/beyond-ssh2.ts'
+import {localRemote} from './ssh/local.ts'
+import {emptySecrets} from './ssh/login.ts'
+import {noPrompter, type Prompter} from './ssh/prompt.ts'
+import type {Remote} from './ssh/remote.ts'
+import type {SshRemote} from './ssh/transport.ts'
+
+export interface LogInOptions {
+  env: NodeJS.ProcessEnv
+  tell: Tell
+  prompter: Prompter
+  stateDir: string
+}
+
+/** Makes logins of this process. ssh2 takes 100 ms to load, so it is loaded where a connection is made. */
+export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
+  // Of all connections of this process: nothing is asked twice, and a reconnect need not ask for what was only a password.
+  const secrets = emptySecrets()
+  const machines = new Map<string, string>()
+  return async (cluster: ClusterTarget, {signal, silent = false, witness}: ConnectOptions): Promise<OwnLink> => {
+    const transport = cluster.transport ?? 'auto'
+    const nodesFile = join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))
+    const ssh = async (quiet: boolean) => {
+      const {sshDoor} = await import('./ssh/door.ts')
+      const asker = quiet ? noPrompter : prompter
+      return sshDoor({env, prompter: asker, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile, mayGiveWay: transport === 'auto'})
+    }
+    if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh(silent)).nodeFromHere(node, nodeSignal))
+    const withProgram = async () => {
+      const {opensshDoor} = await import('./ssh/openssh.ts')
+      const door = (quiet: boolean) => opensshDoor({env, prompter: quiet ? noPrompter : prompter, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile})
+      const {head, hop} = await door(silent).open(cluster.hops, signal)
+      tell({kind: 'trace', text: `logged in to ${head.label} with the system’s ssh`})
+      return {
+        head,
+        toNode: async (node: NodeAddress, nodeSignal = signal, quiet = silent) => firstThatWorks(node, (name) => door(quiet).nodeThrough(head, hop, {name, hostKeys: node.hostKeys}, nodeSignal)),
+        close: () => head.close(),
+      }
+    }
+    if (transport === 'openssh') return withProgram()
+    let head: SshRemote
+    try {
+      head = await (await ssh(silent)).open(cluster.hops, signal)
+    } catch (error) {
+      if (transport !== 'auto' || !(error instanceof BeyondSsh2)) throw error
+      tell({kind: 'trace', text: `using the system’s ssh: ${error.why}`})
+      return withProgram()
+    }
+    tell({kind: 'trace', text: `logged in to ${head.label}`})
+    return {
+      head,
+      toNode: async (node, nodeSignal, quiet = silent) => firstThatWorks(node, async (name) => (await ssh(quiet)).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
+      close: () => head.close(),
+    }
+  }
+}
+
+function localLink(toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal) => Promise<Remote>): OwnLink {
+  const head = localRemote()
+  // Connections to nodes stand on their own here, in place of inside of one to the head.
+  const nodes: Remote[] = []
+  return {
+    head,
+    async toNode(node, signal) {
+      // A head node may run jobs itself.
+      if (node.names.includes(hostname())) return localRemote()
+      const remote = await firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys}, signal))
+      nodes.push(remote)
+      return remote
+    },
+    async close() {
+      await Promise.all(nodes.map((node) => node.close()))
+      await head.close()
+    },
+  }
+}
+
+/** A node's own name may mean nothing to the head node, while Grid Engine's name for it does. */
+async function firstThatWorks(node: NodeAddress, attempt: (name: string) => Promise<Remote>): Promise<Remote> {
+  let first: unknown = null
+  for (const name of node.names) {
+    try {
+      return await attempt(name)
+    } catch (error) {
+      first ??= error
+      if (!(error instanceof JnodeError) || error.code !== 'unreachable') break
+    }
+  }
+  if (first instanceof JnodeError && (first.code === 'unreachable' || first.code === 'login-failed')) {
+    throw new JnodeError('no-route', `No way to the compute node: ${first.message}`, {
+      cause: first,
+      hint: `Ask the cluster's support whether you may log in from the head node to ${node.names[0]} by SSH with your own key.`,
+    })
+  }
+  throw first
+}

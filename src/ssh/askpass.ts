@@ -1,0 +1,57 @@
+/** Questions of the ssh program, answered by our own prompter: SSH_ASKPASS is a script that brings them to this process. */
+import {writeFile} from 'node:fs/promises'
+import {createServer, type Socket} from 'node:net'
+import {join} from 'node:path'
+import {command} from '../shell.ts'
+import {printable} from './login.ts'
+import type {Prompter, Question} from './prompt.ts'
+
+export interface Askpass {
+  /** For the environment of ssh. */
+  env: NodeJS.ProcessEnv
+  close(): void
+}
+
+export interface AskpassOptions {
+  /** Only its user can enter it; script and socket are made there. */
+  directory: string
+  /** For what ssh only wants to say, such as to touch a security key. */
+  tell(text: string): void
+  hop: string
+  signal: AbortSignal
+}
+
+/** Runs in a process of its own: the question goes out, the answer comes back; without one it ends as a cancelled question does. */
+const ASK = `const socket = require('net').connect(process.argv[1]), chunks = []
+socket.end(JSON.stringify({text: process.argv[2], mode: process.env.SSH_ASKPASS_PROMPT || ''}))
+socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => {})
+socket.on('close', () => { if (chunks.length === 0) process.exitCode = 1; else process.stdout.write(Buffer.concat(chunks)) })`
+
+export async function serveAskpass(prompter: Prompter, {directory, tell, hop, signal}: AskpassOptions): Promise<Askpass> {
+  const [path, script] = [join(directory, 'ask'), join(directory, 'askpass')]
+  const server = createServer({allowHalfOpen: true}, (socket) => {
+    socket.on('error', () => {})
+    answer(socket).catch(() => socket.destroy())
+  })
+  async function answer(socket: Socket): Promise<void> {
+    const chunks: Buffer[] = []
+    for await (const chunk of socket) chunks.push(chunk as Buffer)
+    const {text, mode} = JSON.parse(Buffer.concat(chunks).toString('utf8')) as {text: string; mode: string}
+    // It stands until ssh takes it away.
+    if (mode === 'none') return tell(printable(text))
+    socket.end(`${await prompter.ask({text: printable(text), ...kindOf(text), hop}, signal)}\n`)
+  }
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve))
+  await writeFile(script, `#!/bin/sh\nexec ${command([process.execPath, '-e', ASK, path])} "$1"\n`, {mode: 0o700})
+  return {
+    // A display is what versions before 8.4 want to see.
+    env: {SSH_ASKPASS: script, SSH_ASKPASS_REQUIRE: 'force', DISPLAY: process.env['DISPLAY'] || ':0'},
+    close: () => void server.close(),
+  }
+}
+
+function kindOf(text: string): Pick<Question, 'kind' | 'echo'> {
+  if (/\(yes\/no/.test(text)) return {kind: 'confirm', echo: true}
+  if (/passphrase|PIN for/i.test(text)) return {kind: 'passphrase', echo: false}
+  return {kind: /password/i.test(text) ? 'password' : 'code', echo: false}
+}

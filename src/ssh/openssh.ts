@@ -1,0 +1,64 @@
+/** Logging in with the system's ssh: which words it is given, and what its own words mean. */
+import {mkdir} from 'node:fs/promises'
+import {dirname} from 'node:path'
+import {JnodeError} from '../errors.ts'
+import {quote} from '../shell.ts'
+import {targetText, type Target} from '../target.ts'
+import type {DoorOptions, Node} from './door.ts'
+import {resolveHops, type Hop} from './host-config.ts'
+import {joinMaster, openMaster, type Master, type MasterOptions} from './master.ts'
+import {printable} from './login.ts'
+
+export function opensshDoor({env, prompter, witness, tell, knownHosts, nodesFile}: Pick<DoorOptions, 'env' | 'prompter' | 'witness' | 'tell' | 'knownHosts' | 'nodesFile'>) {
+  const options = (hop: Hop, signal: AbortSignal): MasterOptions => ({env, prompter, label: hop.label, tell, signal, failure: (said) => failureOf(hop, said)})
+  return {
+    /** Over the user's own ControlMaster where there is one; it is left open. */
+    async open(targets: readonly Target[], signal: AbortSignal): Promise<{head: Master; hop: Hop}> {
+      if (process.platform === 'win32') throw new JnodeError('usage', 'The ssh program of Windows cannot share one connection, so jnode cannot log in with it', {hint: 'Leave out --transport openssh.'})
+      const hops = await resolveHops(targets, {env, signal})
+      witness?.({kind: 'way', hops: hops.map(({label}) => label)})
+      const hop = hops.at(-1)!
+      const theirs = hop.controlPath === null ? null : await joinMaster(hop.controlPath, {env, label: hop.label})
+      if (theirs) return {head: theirs, hop}
+      const files = knownHosts === null ? [] : ['-o', `UserKnownHostsFile=${[knownHosts, ...hop.userKnownHostsFiles].map((file) => `"${file}"`).join(' ')}`]
+      return {head: await openMaster([...files, ...signsOfLife(hop), ...argumentsFor(targets)], options(hop, signal)), hop}
+    },
+    async nodeThrough(head: Master, headHop: Hop, node: Node, signal: AbortSignal): Promise<Master> {
+      const hop = {...headHop, alias: node.name, host: node.name, port: 22, label: `${headHop.user}@${node.name}`}
+      const pinned = node.hostKeys.map((key) => `${node.name} ${key}\n`).join('')
+      // Taken on first sight, a key is remembered; those that the job has read are all there is to accept.
+      const policy = pinned === '' ? [`UserKnownHostsFile="${nodesFile}"`, 'StrictHostKeyChecking=accept-new'] : ['StrictHostKeyChecking=yes']
+      if (pinned === '') await mkdir(dirname(nodesFile), {recursive: true, mode: 0o700})
+      const known = [...policy, 'GlobalKnownHostsFile=/dev/null', 'HashKnownHosts=no', 'UpdateHostKeys=no', `HostKeyAlias=${node.name}`]
+      const keys = hop.identityFiles.flatMap((identity) => ['-i', identity])
+      return openMaster([...known.flatMap((option) => ['-o', option]), '-o', `ProxyCommand=${head.proxyCommand}`, ...signsOfLife(hop), ...keys, '-l', hop.user, '-p', '22', '--', node.name], {...options(hop, signal), ...(pinned === '' ? {} : {pinned})})
+    },
+  }
+}
+
+/** A link that is silent for 12 s is dead, unless the user has said otherwise. */
+function signsOfLife({serverAliveIntervalMs, connectTimeoutMs}: Hop): string[] {
+  const alive = serverAliveIntervalMs > 0 ? [] : ['-o', 'ServerAliveInterval=4', '-o', 'ServerAliveCountMax=2']
+  return [...alive, '-o', `ConnectTimeout=${Math.ceil(connectTimeoutMs / 1000)}`]
+}
+
+function argumentsFor(targets: readonly Target[]): string[] {
+  const {user, host, port} = targets.at(-1)!
+  const jumps = targets.slice(0, -1)
+  return [...(jumps.length > 0 ? ['-J', jumps.map(targetText).join(',')] : []), ...(user === null ? [] : ['-l', user]), ...(port === null ? [] : ['-p', String(port)]), '--', host]
+}
+
+/** What ssh said, as one of our failures. */
+function failureOf(hop: Hop, said: string): JnodeError {
+  const words = printable(said).trim().split('\n').filter((line) => line.trim() !== '').slice(-3).join('; ').slice(0, 400) || 'it said nothing'
+  if (/\bssh: (command )?not found/.test(said)) return new JnodeError('config', 'There is no ssh program on this computer', {hint: 'Install OpenSSH, or leave out --transport openssh.'})
+  const hint = `See what \`${hop.sshCommand}\` says.`
+  if (/host key verification failed|remote host identification has changed|no .* host key is known/i.test(said)) {
+    const file = /Offending .* key in (\S+):(\d+)/.exec(said)
+    return new JnodeError('host-key', `ssh did not accept the host key on the way to ${hop.label}: ${file ? `${file[1]} line ${file[2]} has another one` : words}`, {
+      hint: `Run ${quote(hop.sshCommand)} in a terminal, and compare the fingerprint with what the admins publish.`,
+    })
+  }
+  if (/permission denied|too many authentication failures|no more authentication methods/i.test(said)) return new JnodeError('login-failed', `ssh could not log in to ${hop.label}: ${words}`, {hint})
+  return new JnodeError('unreachable', `ssh could not reach ${hop.label}: ${words}`, {hint})
+}
