@@ -1,7 +1,7 @@
 /** What happens to the process that holds the tunnel, and to the laptop it runs on. */
 import {afterEach, describe, expect, onTestFinished, test} from 'vitest'
 import type {SessionView} from '../../src/flows/session-view.ts'
-import {answers, jnodeIn, OPEN, pageOf, statusOf, sweep} from '../cluster/jnode.ts'
+import {answers, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from '../cluster/jnode.ts'
 import {until} from '../cluster/run.ts'
 import {useLab} from '../cluster/use-lab.ts'
 import {figure, seconds, through} from './scene.ts'
@@ -60,6 +60,20 @@ test('in a terminal and taken over by another one, which it says', async () => {
   expect(await jnode.ok('connect taken')).toMatchObject({tunnel: 'connected', localPort: 8888})
   expect((await held.ended).stderr).toContain('The tunnel was taken over by `jnode connect` in another place')
   await jnode.ok('stop taken')
+})
+
+test('Ctrl-C during a stop that takes its time ends the command, and the keeper goes on with it', async () => {
+  const session = await jnode.ok('start slow --host head --node node1')
+  onTestFinished(async () => void (await lab.startDaemon('node1', 'sge_execd').catch(() => {})))
+  await lab.stopDaemon('node1', 'sge_execd')
+  const stop = jnode.spawn('stop slow')
+  await until('the job is being deleted', async () => (await lab.jobs('alice')).some(({state}) => state.includes('d')))
+  stop.signal('SIGINT')
+  expect(await stop.ended).toMatchObject({exitCode: 130, stderr: matching(`Interrupted; process ${session.keeperPid} goes on with ending slow`)})
+  await lab.startDaemon('node1', 'sge_execd')
+  await until('the keeper has ended the session', async () => (await lab.processes('laptop', 'alice')).length === 0, 240_000)
+  await lab.nodesReady()
+  await nothingLeft(lab)
 })
 
 test('an older one whose program is gone: it reconnects, and newer commands get along with it', async () => {

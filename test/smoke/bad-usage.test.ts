@@ -1,5 +1,6 @@
-import {writeFileSync} from 'node:fs'
+import {mkdirSync, writeFileSync} from 'node:fs'
 import {createServer, type AddressInfo} from 'node:net'
+import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, onTestFinished, test} from 'vitest'
 import {openWorld, refusalOf, usePackage, type World} from './world.ts'
 
@@ -72,6 +73,18 @@ test('a port that somebody else has', async () => {
     code: 'port-taken',
     message: `Port ${port} of this computer is taken`,
     hint: 'Give another one with --port, or leave --port out.',
+  })
+})
+
+test('a place for the keeper’s socket that cannot be made costs no job', async () => {
+  const state = join(world.laptop.home, 'state')
+  mkdirSync(join(state, 'jnode'), {recursive: true})
+  writeFileSync(join(state, 'jnode/keepers'), '')
+  expect(await refusalOf(world, ['start'], {XDG_STATE_HOME: state})).toMatchObject({
+    exitCode: 2,
+    code: 'config',
+    message: expect.stringContaining(join(state, 'jnode/keepers')) as string,
+    hint: 'Make that directory yours, or set XDG_STATE_HOME to a short path that is.',
   })
 })
 
