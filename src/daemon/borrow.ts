@@ -137,8 +137,8 @@ function remoteOver(path: string, {of, label, closed, giveBack}: Lease): Remote 
   return {
     label,
     closed,
-    async run(scripts, {signal, timeoutMs} = {}) {
-      const limited = timeoutMs === undefined ? {} : {timeoutMs}
+    async run(scripts, {signal, timeoutMs, freshMs} = {}) {
+      const limited = {...(timeoutMs === undefined ? {} : {timeoutMs}), ...(freshMs === undefined ? {} : {freshMs})}
       const {response} = await send({what: 'run', of, scripts, ...limited}, {signal, timeoutMs: (timeoutMs ?? DEFAULT_TIMEOUT_MS) + SLACK_MS})
       const answer = await answerOf<{results: RunResult[]}>(response)
       checked(signal)

@@ -20,7 +20,7 @@ export const LEND_BEAT_MS = 5000
 export type Asked =
   | {what: 'head'}
   | {what: 'node'; node: NodeAddress}
-  | {what: 'run'; of: string; scripts: readonly string[]; timeoutMs?: number}
+  | {what: 'run'; of: string; scripts: readonly string[]; timeoutMs?: number; freshMs?: number}
   | {what: 'follow'; of: string; script: string}
   | {what: 'open'; of: string; endpoint: Endpoint}
 
@@ -71,7 +71,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, desk: Desk): Pr
       case 'node':
         return await lease(asked, {res, say, signal: over.signal}, desk)
       case 'run': {
-        const results = await remoteOf(asked.of, desk.remotes).run(asked.scripts, {signal: over.signal, ...(asked.timeoutMs === undefined ? {} : {timeoutMs: asked.timeoutMs})})
+        const results = await remoteOf(asked.of, desk.remotes).run(asked.scripts, {signal: over.signal, ...(asked.timeoutMs === undefined ? {} : {timeoutMs: asked.timeoutMs}), ...(asked.freshMs === undefined ? {} : {freshMs: asked.freshMs})})
         return void res.end(JSON.stringify({results}))
       }
       case 'follow':

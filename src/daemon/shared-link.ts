@@ -1,6 +1,6 @@
 /** One connection of this process and its connections to nodes, for several who use them: its own session, and whoever borrows. */
 import type {ClusterLink, NodeAddress} from '../flows/deps.ts'
-import type {Remote} from '../ssh/remote.ts'
+import type {Remote, RunCommand, RunResult} from '../ssh/remote.ts'
 
 /** A connection this process has made. With `silent` nobody is asked anything while logging in to a node. */
 export interface OwnLink extends Omit<ClusterLink, 'toNode'> {
@@ -63,12 +63,26 @@ export function shareLink(link: OwnLink): SharedLink {
     }
   }
 
+  /** Answers that may be shared, by what was asked. What is shared is not given up when one of its users has enough. */
+  const answers = new Map<string, {askedAt: number; results: Promise<RunResult[]>}>()
+  const run: RunCommand = (scripts, {freshMs, ...options} = {}) => {
+    if (freshMs === undefined) return link.head.run(scripts, options)
+    const key = JSON.stringify(scripts)
+    const known = answers.get(key)
+    if (known && performance.now() - known.askedAt <= freshMs) return known.results
+    const {timeoutMs} = options
+    const results = link.head.run(scripts, timeoutMs === undefined ? {} : {timeoutMs})
+    answers.set(key, {askedAt: performance.now(), results})
+    results.catch(() => answers.delete(key))
+    return results
+  }
+
   function hold(silent = false): ClusterLink {
     holds++
     const taken: (() => Promise<void>)[] = []
     const over = new AbortController()
     return {
-      head: {...link.head, closed: Promise.race([link.head.closed, reasonOf(over.signal)])},
+      head: {...link.head, run, closed: Promise.race([link.head.closed, reasonOf(over.signal)])},
       async toNode(address, signal) {
         const {remote, giveBack} = await take(address, () => link.toNode(address, signal, silent))
         if (over.signal.aborted) await giveBack()

@@ -57,6 +57,8 @@ export interface Pace {
   lateMs: number
   /** Whether to hear the record live as well. */
   follow: boolean
+  /** A list of jobs that another session has got within so many milliseconds will do, as long as nothing looks wrong. */
+  freshMs?: number
 }
 
 /** While somebody waits: 2 s at first, 15 s later. */
@@ -91,6 +93,8 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
   const began = clock.now()
   const explained = explainer({head, engine, clock, signal})
   let nudge = new AbortController()
+  /** The present look was asked for: something may have happened. */
+  let nudged = false
 
   const changed = () => {
     for (const wake of [...waiters]) wake()
@@ -113,8 +117,15 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     changed()
   }
 
+  /** While all is well, one list serves all sessions that share the connection. */
+  async function asked() {
+    const questions = [engine.list(user), readRecordText(facts.remoteDir)] as const
+    if (pace.freshMs === undefined || nudged || misses > 0 || view.record?.end) return askAll(head.run, questions, {signal})
+    return Promise.all([ask(head.run, questions[0], {signal, freshMs: pace.freshMs}), ask(head.run, questions[1], {signal})])
+  }
+
   async function look(): Promise<void> {
-    const [list, record] = await askAll(head.run, [engine.list(user), readRecordText(facts.remoteDir)], {signal})
+    const [list, record] = await asked()
     if (!facts.foreign) heard(record)
     if (list.kind === 'unknown') {
       view.silent = list.why
@@ -202,7 +213,8 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
       // Jitter keeps the polls of many users from falling into step.
       const pause = restless > 0 && restless <= RESTLESS_LOOKS ? RESTLESS_MS : interval * (0.9 + 0.2 * Math.random())
       await clock.sleep(pause, AbortSignal.any([signal, nudge.signal])).catch(() => {})
-      if (nudge.signal.aborted) nudge = new AbortController()
+      nudged = nudge.signal.aborted
+      if (nudged) nudge = new AbortController()
       const last = clock.now() - began > LATE_AFTER_MS ? pace.lateMs : pace.lastMs
       interval = Math.min(view.silent === null ? last : Math.max(last, SILENT_MS), interval * GROWTH)
     }

@@ -18,6 +18,8 @@ export interface RunOptions {
   signal?: AbortSignal
   /** Milliseconds until the call fails with `connection-lost`; 60 000 when not given. */
   timeoutMs?: number
+  /** An answer to the very same scripts will do that another user of the connection got within so many milliseconds. */
+  freshMs?: number
 }
 
 /**
