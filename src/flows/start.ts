@@ -1,6 +1,8 @@
 /** `jnode start`: from nothing to a server that answers on this computer. */
+import {ask} from '../ask.ts'
 import {undoStack, type Undo} from '../cleanup.ts'
 import {JnodeError} from '../errors.ts'
+import {gridEngine} from '../sge/client.ts'
 import {qsubLine} from '../sge/qsub.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
 import type {Deps} from './deps.ts'
@@ -18,10 +20,13 @@ export interface Plan {
 
 const DEFAULT_PORT = 8888
 
+/** A request that can never run is warned of. */
 export async function planStart(input: StartInput, deps: Deps): Promise<Plan> {
   const link = await deps.connect(input.options.cluster, {signal: input.signal})
   try {
-    const {args, script, facts} = await prepare(input, link, deps)
+    const {site, args, script, facts} = await prepare(input, link, deps)
+    const never = await ask(link.head.run, gridEngine(site).check(args), {signal: input.signal})
+    if (never) deps.tell({kind: 'warning', text: never.message, hint: never.hint})
     return {qsub: qsubLine(args, `${facts.remoteDir}/job.sh`), jobScript: script}
   } finally {
     await link.close()

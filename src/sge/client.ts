@@ -6,8 +6,9 @@ import {readExistence} from './job-details.ts'
 import {readJobFiles, type JobFiles} from './job-files.ts'
 import type {JobPhase} from './job-state.ts'
 import {runLimit} from './limits.ts'
-import {neverReason} from './never-runs.ts'
+import {neverReason, type Never} from './never-runs.ts'
 import {parseAccounting, type Accounting} from './qacct.ts'
+import {largestHost} from './queue-instances.ts'
 import {readRemoval, type Removal} from './qdel.ts'
 import {readJobList, type JobList} from './qstat.ts'
 import {readSubmission, type Submission} from './qsub.ts'
@@ -21,6 +22,8 @@ export interface GridEngine {
   list(user: string): Ask<JobList>
   /** Checks with `qsub -w v` that the request can ever run, then submits it. `args` come from `qsubArguments`. */
   submit(args: readonly string[], scriptPath: string): Ask<Submission>
+  /** Why the request can never run; null when it can, and when the check itself fails. Submits nothing. */
+  check(args: readonly string[]): Ask<Never | null>
   /** Why a job in this phase does not run; null when Grid Engine does not say. Costs more than `list`: once a minute at most. */
   why(jobId: string, phase: JobPhase, options?: WhyOptions): Ask<Why | null>
   /** Whether a smaller request would start at once. */
@@ -47,6 +50,8 @@ export function gridEngine(site: Pick<Site, 'setup'>): GridEngine {
     // With -u, because old engines list everybody without; and without any -s, so that what is missing has ended.
     list: (user) => asking({script: `ge ${command(['qstat', '-u', user, '-xml'])}`, read: readJobList}),
     submit: (args, scriptPath) => asking({script: submitScript(args, scriptPath), read: (answer) => readVerifiedSubmission(args, answer)}),
+    // The job's script is not there yet: one is read from stdin.
+    check: (args) => asking({script: args.includes('-w') ? '' : checkScript(args, []), read: ({stdout}) => readCheck(args, stdout)}),
     why: (jobId, phase, options) => asking(whyAsk(jobId, phase, options)),
     couldStart: (request) => asking(couldStart(request)),
     exists: (jobId) => asking({script: details(jobId), read: (answer) => readExistence(jobId, answer)}),
@@ -71,10 +76,14 @@ const SUBMITTED = '@@jnode submitted'
  * for an "unknown resource", the verdict without such requests counts, for what cannot run even so never will.
  */
 function submitScript(args: readonly string[], scriptPath: string): string {
-  const check = (options: readonly string[]) => `$(ge qsub -w v ${command([...options, scriptPath])} 2>&1)`
   const submission = `echo '${SUBMITTED}'\nge qsub ${command([...args, scriptPath])}`
   // The user's own -w has its own say about the check.
-  if (args.includes('-w')) return submission
+  return args.includes('-w') ? submission : `${checkScript(args, [scriptPath])}\n${submission}`
+}
+
+/** Ends the script when no queue can ever run the request; prints what the check complained of. */
+function checkScript(args: readonly string[], program: readonly string[]): string {
+  const check = (options: readonly string[]) => `$(echo : | ge qsub -w v ${command([...options, ...program])} 2>&1)`
   return `
 said=${check(args)}
 status=$?
@@ -85,8 +94,9 @@ case $said in *'no suitable queues'*)
   esac;;
 esac
 [ $status -eq 0 ] || printf '%s\n' "$said"
-case $said in *'no suitable queues'*) exit $status;; esac
-${submission}`
+case $said in *'no suitable queues'*)${args.includes('-pe') ? `\n${largestHost(args[args.indexOf('-pe') + 1]!)}` : ''}
+  exit $status;;
+esac`
 }
 
 /** The options without those called `name`, which take so many words, unless the first word fits `keep`. */
@@ -102,8 +112,13 @@ function readVerifiedSubmission(args: readonly string[], answer: {exitCode: numb
     if (submission.kind !== 'submitted' || check.trim() === '') return submission
     return {...submission, warning: submission.warning ?? `Whether this job can ever run could not be checked: ${quoted(check)}`}
   }
-  if (/no suitable queues/.test(check)) return {kind: 'rejected', code: 'never-runs', ...neverReason(check, args)}
+  const never = readCheck(args, check)
+  if (never) return {kind: 'rejected', code: 'never-runs', ...never}
   return {kind: 'uncertain', said: quoted(`${check}\n${answer.stderr}`)}
+}
+
+function readCheck(args: readonly string[], said: string): Never | null {
+  return /no suitable queues/.test(said) ? neverReason(said, args) : null
 }
 
 /** qacct reads the whole accounting file, which takes minutes at some sites; without a limit nothing else could be asked meanwhile. */

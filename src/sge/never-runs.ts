@@ -1,4 +1,5 @@
 /** Why a request can never run, from `qsub -w v`: the sentence nearest to the request, and the flag at fault. */
+import {parseLargestHost, type LargestHost} from './queue-instances.ts'
 import {quoted} from './said.ts'
 import {parseSchedulerMessages, type MessageKind, type SchedulerMessage} from './scheduler-messages.ts'
 import {byResource, distinct, LASTING, say, type Group} from './waiting.ts'
@@ -8,6 +9,11 @@ export interface Never {
   hint: string
 }
 
+interface Request {
+  args: readonly string[]
+  largest: LargestHost | null
+}
+
 /** What is nearest to the request first; the slots of an environment are short whenever anything else is. */
 const TELLING: readonly MessageKind[] = [
   'queue-limit', 'fixed-resource', 'resource', 'exclusive', 'forced', 'too-long', 'project', 'permission', 'not-in-queue',
@@ -15,7 +21,9 @@ const TELLING: readonly MessageKind[] = [
 ]
 
 /** Why `qsub -w v` found no queue even on an empty cluster, from its output and the options of the request. */
-export function neverReason(text: string, args: readonly string[]): Never {
+export function neverReason(said: string, args: readonly string[]): Never {
+  const largest = parseLargestHost(said)
+  const text = said.replace(/^@@jnode .*\n?/gm, '')
   const messages = parseSchedulerMessages(text)
   const kind = TELLING.find((candidate) => messages.some((message) => message.kind === candidate))
   if (kind === undefined) {
@@ -23,11 +31,11 @@ export function neverReason(text: string, args: readonly string[]): Never {
   }
   const group = messages.filter((message) => message.kind === kind)
   const best = byResource(group)[0]!
-  const {plain, hint} = explain(best, group, args)
+  const {plain, hint} = explain(best, group, {args, largest})
   return {message: `This request can never run: ${plain} (Grid Engine: ${best.text})`, hint}
 }
 
-function explain(telling: SchedulerMessage, group: Group, args: readonly string[]): {plain: string; hint: string} {
+function explain(telling: SchedulerMessage, group: Group, {args, largest}: Request): {plain: string; hint: string} {
   const requested = flags(args.filter((_, i) => args[i - 1] === '-l').join(','))
   const plain = say(LASTING, group)[0] ?? 'no queue fits'
   switch (telling.kind) {
@@ -36,7 +44,7 @@ function explain(telling: SchedulerMessage, group: Group, args: readonly string[
       return lackOfResource(telling, requested)
     case 'environment-slots':
     case 'more-slots':
-      return lackOfSlots(telling, requested, args)
+      return lackOfSlots(telling, requested, {args, largest})
     case 'queue-limit':
       return {plain, hint: `Ask for less with ${flags(telling.request).join(' or ')}.`}
     case 'forced':
@@ -60,14 +68,16 @@ function lackOfResource({what, offered, place, request}: SchedulerMessage, reque
   return {plain: `no host or queue offers ${asked}; the best is ${offered} on ${place}`, hint: `Ask for less with ${flagOf(what)}${elsewhere}.`}
 }
 
-function lackOfSlots({offered}: SchedulerMessage, requested: readonly string[], args: readonly string[]): {plain: string; hint: string} {
+function lackOfSlots({offered}: SchedulerMessage, requested: readonly string[], {args, largest}: Request): {plain: string; hint: string} {
   const [name, slots] = args.slice(args.indexOf('-pe') + 1)
   const others = requested.filter((flag) => flag !== '--time')
-  const most = Number(offered) > 0 ? `, but ${offered}` : ''
-  return {
-    plain: `parallel environment ${name} cannot give ${slots} slots${most}${others.length > 0 ? ', with what else is asked for' : ''}`,
-    hint: `Ask for less with ${['--cores', ...others].join(' or ')}, or name another parallel environment with --pe.`,
+  const hint = `Ask for less with ${['--cores', ...others].join(' or ')}, or name another parallel environment with --pe.`
+  if (largest && largest.slots < Number(slots)) return {plain: `no host has ${slots} slots in parallel environment ${name}; the largest has ${largest.slots} (${largest.host})`, hint}
+  if (largest && others.length === 0 && largest.quotas.length > 0) {
+    return {plain: `parallel environment ${name} cannot give ${slots} slots, though ${largest.host} has ${largest.slots}: a resource quota may forbid it (${largest.quotas.join(', ')})`, hint: 'Ask for less with --cores; `qconf -srqs` on the head node shows the quotas.'}
   }
+  const most = Number(offered) > 0 ? `, but ${offered}` : ''
+  return {plain: `parallel environment ${name} cannot give ${slots} slots${most}${others.length > 0 ? ', with what else is asked for' : ''}`, hint}
 }
 
 /** The flag of `jnode start` that a resource request comes from. */

@@ -55,3 +55,26 @@ export function parsePlace(text: string): Place | null {
 export function parseQueueInstances(text: string): QueueInstance[] {
   return [...text.matchAll(new RegExp(`^${INSTANCE} (\\S+) (\\d+) ?(\\S*)$`, 'gm'))].map(([, name, free, states]) => ({name: name!, free: Number(free), states: states!}))
 }
+
+const LARGEST = '@@jnode largest'
+
+/** Shell text that prints the host with most slots in a parallel environment, and the quotas that may keep a job from them. */
+export function largestHost(environment: string): string {
+  return `(SGE_LONG_QNAMES=-1; export SGE_LONG_QNAMES; ge qstat -f -u "$(id -un)" -pe ${quote(environment)}) 2>/dev/null | awk '
+  $1 ~ /@/ && $3 ~ /^[0-9]+\\/[0-9]/ { n = split($3, slots, "/"); sub(/^.*@/, "", $1); all[$1] += slots[n]; if (all[$1] > most) { most = all[$1]; host = $1 } }
+  END { if (most > 0) printf "${LARGEST} %s %d", host, most }'
+ge qconf -srqsl 2>/dev/null | awk 'NF == 1 { printf " %s", $1 } END { print "" }'`
+}
+
+export interface LargestHost {
+  host: string
+  slots: number
+  /** Names of the site's resource quota sets. */
+  quotas: string[]
+}
+
+/** Null where nobody looked, or the host is not known. */
+export function parseLargestHost(text: string): LargestHost | null {
+  const [, host, slots, quotas] = new RegExp(`^${LARGEST} (\\S+) (\\d+)(.*)$`, 'm').exec(text) ?? []
+  return host === undefined ? null : {host, slots: Number(slots), quotas: quotas!.split(' ').filter(Boolean)}
+}

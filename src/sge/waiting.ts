@@ -79,6 +79,8 @@ function unavailability(place: string, instances: readonly QueueInstance[]): Mes
   const states = instances.find(({name}) => name === place)?.states ?? ''
   if (states.includes('u')) return 'silent-node'
   if (states.includes('E')) return 'queue-error'
+  // qalter says so of disabled ones, too.
+  if (/[dD]/.test(states)) return 'disabled'
   return /[sSC]/.test(states) ? 'suspended' : 'unavailable'
 }
 

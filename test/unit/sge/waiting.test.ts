@@ -39,6 +39,7 @@ test.each([
   ['u', 'Node n1 does not answer Grid Engine'],
   ['au', 'Node n1 does not answer Grid Engine'],
   ['E', 'Queue instance all.q@n1 is in error, which an administrator must clear'],
+  ['d', 'Queue instance all.q@n1 is disabled'],
   ['s', 'Queue instance all.q@n1 is suspended'],
   ['C', 'Queue instance all.q@n1 is suspended'],
   ['', 'Queue instance all.q@n1 is not available at present'],
