@@ -193,7 +193,9 @@ function handshakeFailed(hop: Hop, cause: Error): JnodeError {
   }
   return new JnodeError('unreachable', `The SSH handshake with ${hop.alias} failed: ${cause.message}`, {
     cause,
-    hint: 'Try an ordinary `ssh` to it; if that works, report this.',
+    hint: /no matching .* (algorithm|cipher|MAC)/i.test(cause.message)
+      ? 'It is old, or yours is strict: allow what it speaks with KexAlgorithms, Ciphers or MACs for it in ~/.ssh/config.'
+      : 'Try an ordinary `ssh` to it; if that works, report this.',
   })
 }
 

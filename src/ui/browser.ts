@@ -13,7 +13,7 @@ const FETCHED_WITHIN_MS = 20_000
  * Throws when no browser asks for the page within 20 s, or when the signal aborts.
  */
 export async function openBrowser(url: string, browser: string | null, signal?: AbortSignal): Promise<void> {
-  if (browser === null && process.platform === 'linux' && !process.env['DISPLAY'] && !process.env['WAYLAND_DISPLAY'] && !process.env['WSL_DISTRO_NAME']) {
+  if (browser === null && process.platform === 'linux' && !process.env['DISPLAY'] && !process.env['WAYLAND_DISPLAY'] && !isWsl()) {
     throw new JnodeError('usage', 'There is no desktop here to open a browser on', {hint: 'Open the URL yourself, or leave the browser out with --no-browser.'})
   }
   const path = `/${randomBytes(16).toString('hex')}`
@@ -55,12 +55,24 @@ async function redirect(req: IncomingMessage, res: ServerResponse, page: {path: 
   res.writeHead(302, {location: page.url, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer'}).end(() => page.fetched())
 }
 
-/** On Linux the kernel tells whose socket is at the other end (the eighth column of /proc/net/tcp, ports in hex). */
-async function fromThisUser(req: IncomingMessage): Promise<boolean> {
+async function fromThisUser({socket}: IncomingMessage): Promise<boolean> {
   const table = await readFile('/proc/net/tcp', 'utf8').catch(() => null)
   if (table === null) return true
+  return isOurs(ownerOf(table, {from: socket.remotePort!, to: socket.localPort!}), {me: process.getuid!(), wsl: isWsl()})
+}
+
+/** On Linux the kernel tells whose socket is at the other end (the eighth column of /proc/net/tcp, ports in hex); null: nobody's there. */
+export function ownerOf(table: string, {from, to}: {from: number; to: number}): number | null {
   const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0')
-  const ends = `:${hex(req.socket.remotePort!)} 0100007F:${hex(req.socket.localPort!)} `
-  const line = table.split('\n').find((row) => row.includes(ends))
-  return line !== undefined && Number(line.trim().split(/\s+/)[7]) === process.getuid?.()
+  const line = table.split('\n').find((row) => row.includes(`:${hex(from)} 0100007F:${hex(to)} `))
+  return line === undefined ? null : Number(line.trim().split(/\s+/)[7])
+}
+
+/** On WSL the browser is a program of Windows: what it asks comes through a relay that is root's, or from no socket that Linux knows. */
+export function isOurs(owner: number | null, {me, wsl}: {me: number; wsl: boolean}): boolean {
+  return owner === me || (wsl && (owner === null || owner === 0))
+}
+
+function isWsl(): boolean {
+  return Boolean(process.env['WSL_DISTRO_NAME'])
 }

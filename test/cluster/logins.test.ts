@@ -195,6 +195,23 @@ describe('a whole session', () => {
   })
 })
 
+test('hosts written as ssh:// addresses and as IPv6 addresses', async () => {
+  const [type, key] = (await lab.hostKey('gateway')).split(' ')
+  await onLaptop(`echo '[::1]:2205 ${type} ${key}' >>~/.ssh/known_hosts`)
+  await sshd('gateway', {port: 2205, settings: 'ListenAddress ::1'})
+  const logins = [await lab.accepted('gateway', 0, 2205), await lab.accepted('head')] as const
+  await jnode.ok("start x --dry-run --jump ssh://alice@gateway:22 --jump '[::1]:2205' --host ssh://head")
+  expect([await lab.accepted('gateway', logins[0], 2205), await lab.accepted('head', logins[1])]).toEqual([1, 1])
+})
+
+test('old algorithms, where ssh’s configuration allows them and only there', async () => {
+  await sshd('gateway', {port: 2201, settings: 'KexAlgorithms diffie-hellman-group14-sha1\nCiphers aes256-cbc\nMACs hmac-sha1'})
+  const line = 'start x --dry-run --host head --jump gateway:2201'
+  expect(await jnode.fails(line)).toMatchObject({exitCode: 3, code: 'unreachable', message: matching(/The SSH handshake with gateway failed: .*no matching key exchange algorithm/)})
+  await onLaptop('cat - ~/.ssh/config >~/.ssh/new && mv ~/.ssh/new ~/.ssh/config', 'Host gateway\n  KexAlgorithms +diffie-hellman-group14-sha1\n  Ciphers +aes256-cbc\n')
+  await jnode.ok(line)
+})
+
 describe('a head node that is really several, under one name', () => {
   const A = '10.10.2.1'
   const B = '10.10.3.1'
