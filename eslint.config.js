@@ -4,6 +4,7 @@ import tseslint from 'typescript-eslint'
 /** Third-party packages that exactly one place may import: [package, the place]. */
 const oneHome = [
   ['ssh2', 'src/ssh/transport.ts'],
+  ['ssh-config', 'src/ssh/config-file.ts'],
   ['fast-xml-parser', 'src/sge/qstat.ts'],
   ['listr2', 'src/ui/progress.ts'],
   ['@listr2/prompt-adapter-inquirer', 'src/ui/progress.ts'],

@@ -43,7 +43,7 @@ async function checkCluster({sshVersion, job, signal}: DoctorInput, {name, optio
     deps.tell({kind: 'step', id: 'login', title: `Log in to ${cluster.label}`})
     const version = await sshVersion()
     if (version !== null) checks.note('ssh program', version)
-    else checks.note('ssh program', 'there is none, so ~/.ssh/config is not read as ssh reads it', {action: 'Install OpenSSH’s client.'})
+    else checks.note('ssh program', 'there is none; ~/.ssh/config is read without it, less Match exec and canonical names', {action: 'Install OpenSSH’s client.'})
   }
   const link = await checkLogin(options, checks, {signal, connect: deps.connect})
   if (!link) return [...SITE_STEPS, ...JOB_STEPS].forEach((step) => checks.skip(step, 'not reached: no login to the head node'))

@@ -65,20 +65,23 @@ function run(program: string, args: string[], deps: HostConfigDeps): Promise<str
   })
 }
 
-/**
- * The little that holds without an ssh program: what was typed, ssh's defaults, nothing of ~/.ssh/config.
- * Weaker on purpose: a second reader of that file would differ from ssh's in the cases that matter.
- */
-function withoutSsh(target: Target, deps: HostConfigDeps): Settings {
-  const names = ['id_rsa', 'id_ecdsa', 'id_ed25519']
-  return new Map([
-    ['user', [target.user ?? userInfo().username]],
+/** What the files say, and ssh's defaults, where there is no ssh program to ask. */
+async function withoutSsh(target: Target, deps: HostConfigDeps): Promise<Settings> {
+  const {settingsInFiles} = await import('./config-file.ts')
+  const home = homeOf(deps)
+  const system = (deps.platform ?? process.platform) === 'win32' ? 'C:\\ProgramData\\ssh' : '/etc/ssh'
+  const files = deps.configFile ? [deps.configFile] : [`${home}/.ssh/config`, `${system}/ssh_config`]
+  const said = settingsInFiles(target, {home, files})
+  const defaults: [string, string[]][] = [
+    ['user', [userInfo().username]],
     ['hostname', [target.host.toLowerCase()]],
-    ['port', [String(target.port ?? 22)]],
-    ['identityfile', names.map((name) => `~/.ssh/${name}`)],
-    ['userknownhostsfile', [`${homeOf(deps)}/.ssh/known_hosts`]],
-    ['globalknownhostsfile', [(deps.platform ?? process.platform) === 'win32' ? 'C:\\ProgramData\\ssh\\ssh_known_hosts' : '/etc/ssh/ssh_known_hosts']],
-  ])
+    ['port', ['22']],
+    ['identityfile', ['id_rsa', 'id_ecdsa', 'id_ed25519'].map((name) => `~/.ssh/${name}`)],
+    ['userknownhostsfile', [`${home}/.ssh/known_hosts`]],
+    ['globalknownhostsfile', [`${system}/ssh_known_hosts`]],
+  ]
+  const typed: [string, string[]][] = [...(target.user === null ? [] : [['user', [target.user]] as [string, string[]]]), ...(target.port === null ? [] : [['port', [String(target.port)]] as [string, string[]]])]
+  return new Map([...defaults, ...said, ...typed])
 }
 
 /** The first value of a keyword. */

@@ -271,6 +271,16 @@ describe('what cannot be resolved', () => {
 })
 
 describe('without an ssh program', () => {
+  // What only ssh itself can tell.
+  const UNKNOWN = ['Match exec', 'CanonicalizeHostname that finds nothing']
+
+  it.each(cases.filter(({what}) => !UNKNOWN.includes(what)))('the files are read as ssh reads them: $what', async ({config: text, target = 'head'}) => {
+    const file = config(text)
+    const [judged, read] = await Promise.all([undefined, join(dir, 'no-ssh')].map((program) => resolveHops(targets(target), {configFile: file, env: env(), ...(program && {program})})))
+    const compared = (hops: Hop[]) => hops.map(({alias, host, port, user, label, identityFiles, identitiesOnly, hostKeyAlias, proxyCommand}) => ({alias, host, port, user, label, identityFiles, identitiesOnly, hostKeyAlias, proxyCommand}))
+    expect(compared(read!)).toEqual(compared(judged!))
+  })
+
   it('there is what was typed, ssh\'s defaults and the usual keys', async () => {
     mkdirSync(join(dir, '.ssh'))
     writeFileSync(join(dir, '.ssh', 'id_ed25519'), '')
