@@ -7,6 +7,7 @@ const oneHome = [
   ['ssh-config', 'src/ssh/config-file.ts'],
   ['fast-xml-parser', 'src/sge/qstat.ts'],
   ['listr2', 'src/ui/progress.ts'],
+  ['node-forge', 'src/tunnel/relay.ts'],
   ['@listr2/prompt-adapter-inquirer', 'src/ui/progress.ts'],
 ]
 

@@ -33,7 +33,8 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
       const asker = quiet ? noPrompter : prompter
       return sshDoor({env, prompter: asker, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile, mayGiveWay: transport === 'auto'})
     }
-    if (cluster.kind === 'local') return localLink(async (node, nodeSignal) => (await ssh(silent)).nodeFromHere(node, nodeSignal))
+    const canAsk = !silent && prompter.canAsk
+    if (cluster.kind === 'local') return localLink(canAsk, async (node, nodeSignal, quiet = silent) => (await ssh(quiet)).nodeFromHere(node, nodeSignal))
     const withProgram = async () => {
       const {opensshDoor} = await import('./ssh/openssh.ts')
       const door = (quiet: boolean) => opensshDoor({env, prompter: quiet ? noPrompter : prompter, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile})
@@ -41,6 +42,7 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
       tell({kind: 'trace', text: `logged in to ${head.label} with the system’s ssh`})
       return {
         head,
+        canAsk,
         toNode: async (node: NodeAddress, nodeSignal = signal, quiet = silent) => firstThatWorks(node, (name) => door(quiet).nodeThrough(head, hop, {name, hostKeys: node.hostKeys}, nodeSignal)),
         close: () => head.close(),
       }
@@ -57,22 +59,24 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
     tell({kind: 'trace', text: `logged in to ${head.label}`})
     return {
       head,
+      canAsk,
       toNode: async (node, nodeSignal, quiet = silent) => firstThatWorks(node, async (name) => (await ssh(quiet)).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
       close: () => head.close(),
     }
   }
 }
 
-function localLink(toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal) => Promise<Remote>): OwnLink {
+function localLink(canAsk: boolean, toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal, silent?: boolean) => Promise<Remote>): OwnLink {
   const head = localRemote()
   // Connections to nodes stand on their own here, in place of inside of one to the head.
   const nodes: Remote[] = []
   return {
     head,
-    async toNode(node, signal) {
+    canAsk,
+    async toNode(node, signal, silent) {
       // A head node may run jobs itself.
       if (node.names.includes(hostname())) return localRemote()
-      const remote = await firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys}, signal))
+      const remote = await firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys}, signal, silent))
       nodes.push(remote)
       return remote
     },

@@ -16,6 +16,7 @@ import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
 import {logInWith} from './log-in.ts'
 import {openStore} from './session/local-store.ts'
+import {routeStore} from './session/route-store.ts'
 import type {Prompter} from './ssh/prompt.ts'
 import type {Remote} from './ssh/remote.ts'
 import {sshVersion} from './ssh/ssh-settings.ts'
@@ -52,6 +53,7 @@ export function makeRuntime({env, tell, prompter}: Outside) {
       return {...link, head: traced(link.head, tell)}
     },
     store: openStore(stateDir),
+    routes: routeStore(stateDir),
     keepers: keeperDirectory(stateDir),
     clock: systemClock,
     upheaval: nextUpheaval,

@@ -33,7 +33,7 @@ export default class Start extends BaseCommand {
     conda: text('JNODE_CONDA', 'ENV', 'conda environment to activate, by name or path'),
     setup: list('JNODE_SETUP', "'CMD'", 'shell command to run before Jupyter'),
     ...tunnelFlags,
-    route: text('JNODE_ROUTE', 'auto|socket|node', 'how to reach the server (default: auto)'),
+    route: text('JNODE_ROUTE', 'auto|socket|node|head|direct|reverse', 'how to reach the server (default: auto)'),
     ...runFlags,
     'no-wait': Flags.boolean({env: 'JNODE_NO_WAIT', description: 'submit the job and return', exclusive: ['wait']}),
     'dry-run': Flags.boolean({description: 'print the qsub line and the job script, submit nothing'}),

@@ -8,7 +8,7 @@ import {parseDuration} from '../time.ts'
 import {parseMemory} from './memory.ts'
 
 /** The ways to the server there are. */
-export const ROUTES = ['auto', 'socket', 'node'] as const
+export const ROUTES = ['auto', 'socket', 'node', 'head', 'direct', 'reverse'] as const
 export type Route = (typeof ROUTES)[number]
 
 /** What logs in: ssh2, the system's ssh, or the first of them that can. */
@@ -194,7 +194,7 @@ function dir(raw: string, what: string): string {
 function route(raw: string, what: string): Route {
   const found = ROUTES.find((known) => known === raw)
   if (found) return found
-  throw new JnodeError('usage', `${what} must be auto, socket or node, not ${shown(raw)}`, {hint: 'Leave it out to let jnode choose.'})
+  throw new JnodeError('usage', `${what} must be auto, socket, node, head, direct or reverse, not ${shown(raw)}`, {hint: 'Leave it out to let jnode choose.'})
 }
 
 function transport(raw: string, what: string): Transport {

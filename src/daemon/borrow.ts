@@ -45,6 +45,7 @@ export async function borrow(path: string, {signal, onWaiting}: {signal: AbortSi
     kind: 'lent',
     link: {
       head,
+      canAsk: false,
       toNode: (node, nodeSignal) => toNode(path, node, {closed: head.closed, ...(nodeSignal ? {signal: nodeSignal} : {})}),
       close: head.close,
     },

@@ -2,10 +2,8 @@
 import type {ClusterLink, NodeAddress} from '../flows/deps.ts'
 import type {Remote, RunCommand, RunResult} from '../ssh/remote.ts'
 
-/** A connection this process has made. With `silent` nobody is asked anything while logging in to a node. */
-export interface OwnLink extends Omit<ClusterLink, 'toNode'> {
-  toNode(node: NodeAddress, signal?: AbortSignal, silent?: boolean): Promise<Remote>
-}
+/** A connection this process has made. */
+export type OwnLink = ClusterLink
 
 export interface SharedLink {
   /** Settles with the reason when the connection is lost, or its last user has gone. */
@@ -83,8 +81,9 @@ export function shareLink(link: OwnLink): SharedLink {
     const over = new AbortController()
     return {
       head: {...link.head, run, closed: Promise.race([link.head.closed, reasonOf(over.signal)])},
-      async toNode(address, signal) {
-        const {remote, giveBack} = await take(address, () => link.toNode(address, signal, silent))
+      canAsk: link.canAsk && !silent,
+      async toNode(address, signal, quiet = false) {
+        const {remote, giveBack} = await take(address, () => link.toNode(address, signal, silent || quiet))
         if (over.signal.aborted) await giveBack()
         else taken.push(giveBack)
         return remote

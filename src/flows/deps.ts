@@ -1,6 +1,7 @@
 /** All that a flow may use of the outside world. runtime.ts makes the real one; tests make their own. */
 import type {ClusterTarget} from '../config/cluster.ts'
 import type {SessionStore} from '../session/local-store.ts'
+import type {RouteStore} from '../session/route-store.ts'
 import type {Remote, Witness} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {Tell} from './events.ts'
@@ -17,8 +18,10 @@ export interface NodeAddress {
 /** A live way to a cluster: the head node now, compute nodes on demand. */
 export interface ClusterLink {
   readonly head: Remote
-  /** Logs in to a node through the head node; throws `no-route`, `host-key`, `login-failed`. */
-  toNode(node: NodeAddress, signal?: AbortSignal): Promise<Remote>
+  /** Whether somebody can be asked for what a login needs. */
+  readonly canAsk: boolean
+  /** Logs in to a node through the head node; `silent`: nobody is asked anything. Throws `no-route`, `host-key`, `login-failed`. */
+  toNode(node: NodeAddress, signal?: AbortSignal, silent?: boolean): Promise<Remote>
   close(): Promise<void>
 }
 
@@ -37,6 +40,8 @@ export interface Deps {
   connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink>
   /** Facts of sessions on this computer. */
   store: SessionStore
+  /** Which route worked last on which cluster. */
+  routes: RouteStore
   /** The live keepers of this computer. */
   keepers: KeeperDirectory
   clock: Clock

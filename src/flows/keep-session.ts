@@ -8,7 +8,8 @@ import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
 import {tellCalls} from './calls.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
-import {isAnotherStart, reachServer, type ServerWay} from './reach-server.ts'
+import {isAnotherStart, reachServer} from './reach-server.ts'
+import type {ServerWay} from './route-context.ts'
 import {needsPerson, relink} from './relink.ts'
 import {tidyUp} from './stop.ts'
 import type {ClusterLink, Deps} from './deps.ts'
@@ -37,7 +38,7 @@ const ALIVE_WITHIN_MS = 4000
 export interface KeptSession {
   /** The session as it is now: a reconnect replaces link and way. */
   current(): OpenSession
-  status(): Pick<KeeperStatus, 'tunnel' | 'reconnects' | 'route' | 'localPort'>
+  status(): Pick<KeeperStatus, 'tunnel' | 'reconnects' | 'route' | 'routes' | 'localPort'>
   readonly ended: Promise<KeepEnd>
 }
 
@@ -81,7 +82,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
   const ended = keep()
   return {
     current: () => session,
-    status: () => ({tunnel: tunnelState, reconnects, route: session.way.route, localPort: session.tunnel.port}),
+    status: () => ({tunnel: tunnelState, reconnects, route: session.way.route, routes: session.way.trials, localPort: session.tunnel.port}),
     ended,
   }
 }
@@ -106,9 +107,9 @@ async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSign
   const {link, way} = session
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, GENTLE)
   const done = new AbortController()
-  void listenForTheEnd(session, watch, AbortSignal.any([signal, done.signal]), deps)
+  const routeLost = listenForTheEnd(session, watch, AbortSignal.any([signal, done.signal]), deps)
   try {
-    return await Promise.race([link.head.closed, way.node.closed, startedAgain(session, watch), deadAfterUpheaval(way, deps, AbortSignal.any([signal, done.signal]))])
+    return await Promise.race([link.head.closed, way.lost, routeLost, startedAgain(session, watch), deadAfterUpheaval(way, deps, AbortSignal.any([signal, done.signal]))])
   } catch (error) {
     // The watch may notice first that the link is lost.
     if (error instanceof JnodeError && error.code === 'connection-lost') return error.message
@@ -130,11 +131,15 @@ async function startedAgain({facts, way}: OpenSession, watch: JobWatch): Promise
 
 /**
  * One idle stream to the server, which says nothing: when the server dies the stream closes, so the end of a
- * job is noticed at once although Grid Engine is asked only now and then.
+ * job is noticed at once although Grid Engine is asked only now and then. Resolves with the reason when streams are
+ * refused again and again although connection and job stand: then it is the route that is lost.
  */
-async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: AbortSignal, {clock}: Deps): Promise<void> {
+async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: AbortSignal, {clock}: Deps): Promise<string> {
   let pauseMs = 2000
+  let refusals = 0
   while (!signal.aborted) {
+    const from = clock.now()
+    let why = 'streams are closed at once'
     try {
       const stream = await way.open()
       await new Promise<void>((resolve) => {
@@ -143,15 +148,22 @@ async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: Abor
         stream.resume()
       })
       stream.destroy()
-    } catch {
-      // not listening any more, or the link is lost: either is for others to judge
+    } catch (error) {
+      why = messageOf(error)
     }
+    refusals = clock.now() - from < LIVED_MS ? refusals + 1 : 0
+    if (refusals > REFUSALS) return `route ${way.route}: ${why}`
     watch.nudge()
     await clock.sleep(pauseMs, signal).catch(() => {})
     // A job that goes on without its server must not have Grid Engine asked every two seconds for days.
     pauseMs = Math.min(GENTLE.firstMs, 2 * pauseMs)
   }
+  return new Promise<never>(() => {})
 }
+
+/** A stream that ends sooner was never one to the server. */
+const LIVED_MS = 1000
+const REFUSALS = 2
 
 /** Settles when the link does not outlive an upheaval, with the upheaval in words. */
 async function deadAfterUpheaval({open}: ServerWay, {upheaval, clock, tell}: Deps, signal: AbortSignal): Promise<string> {

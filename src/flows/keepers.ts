@@ -1,4 +1,6 @@
 /** Keepers as flows see them: the process that holds a session's tunnel, here or in the background. */
+import type {RouteTrial} from './route-context.ts'
+
 export type TunnelState = 'connected' | 'reconnecting' | 'needs-login' | 'closed'
 
 export interface KeeperStatus {
@@ -10,6 +12,8 @@ export interface KeeperStatus {
   tunnel: TunnelState
   localPort: number
   route: string
+  /** What is known of the routes on this cluster; null from an older jnode. */
+  routes: RouteTrial[] | null
   reconnects: number
 }
 

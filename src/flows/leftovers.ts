@@ -14,7 +14,7 @@ import {discoverSite, type Site} from '../sge/site.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
-import {nodeAddress} from './reach-server.ts'
+import {nodeAddress} from './routes.ts'
 import {deleteJob, removeFiles, type RemovalContext} from './remove-job.ts'
 import {jobOf} from './status.ts'
 

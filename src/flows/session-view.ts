@@ -3,6 +3,7 @@ import {JnodeError} from '../errors.ts'
 import type {Activity} from '../jupyter/activity.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import type {Deps} from './deps.ts'
+import type {RouteTrial} from './route-context.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
 import type {SessionState, SessionStatus} from './status.ts'
 import {endOf} from './warn-of-end.ts'
@@ -18,6 +19,8 @@ export interface SessionView {
   slots: number | null
   gpus: string | null
   route: string | null
+  /** What is known of each route that was tried on this cluster, the safest first. */
+  routes: RouteTrial[] | null
   localPort: number | null
   url: string | null
   tunnel: TunnelState
@@ -49,6 +52,7 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
     slots: facts.slots,
     gpus: facts.gpus,
     route: keeper?.route ?? null,
+    routes: keeper?.routes ?? null,
     localPort,
     url: keeper ? urlOf(facts, keeper.localPort) : null,
     tunnel: keeper?.tunnel ?? 'closed',

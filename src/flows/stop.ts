@@ -19,9 +19,11 @@ import type {StopOutcome} from './keepers.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import type {OpenSession} from './open-session.ts'
-import {apiOver, checkListenerOwner, nodeAddress, wayTo} from './reach-server.ts'
+import {knownRoute} from './reach-server.ts'
 import {deleteJob, removeFiles, type RemovalContext} from './remove-job.ts'
+import {apiOver} from './route-context.ts'
 import {jobOf} from './status.ts'
+import {EAGER, watchJob} from './watch-job.ts'
 
 const SHUTDOWN_MS = 5000
 
@@ -153,13 +155,13 @@ interface Scene {
 }
 
 async function stopOne(name: string, scene: Scene, deps: Deps): Promise<StopOutcome> {
-  const {context, link, cluster, jobs, listing} = scene
+  const {context, cluster, jobs, listing} = scene
   const there = listing.sessions.find(({facts}) => facts.name === name)
   const facts = await factsOf(name, scene, deps)
   if (!facts || facts.foreign) throw await notOurs({name, ...context, cluster})
   const record = parseRecord(there?.record ?? '')
   const job = jobOf(facts, jobs)
-  if (job?.phase === 'running' && record) await shutDownThroughNode({facts, record, link}, deps, context.signal)
+  if (job?.phase === 'running' && record) await shutDownThroughNode(facts, record, scene, deps)
   await endJob(context, facts, deps)
   await deps.keepers.find(cluster.name, name).then(
     (keeper) => (keeper ? keeper.disconnect().catch(() => {}) : deps.keepers.forget(cluster.name, name)),
@@ -196,17 +198,25 @@ async function notOurs({name, head, engine, user, cluster, signal}: {name: strin
   return new JnodeError('no-session', `Job ${jobId} was not started by jnode`, {hint: `\`jnode disconnect ${name}\` closes its tunnel; \`qdel ${jobId}\` on the head node ends it.`})
 }
 
+/** Longer than it takes where all is well; `qdel` ends Jupyter too. */
+const ROUTE_MS = 15_000
+
 /** Asks Jupyter itself to end, so that kernels and files are put away properly. Not needed for the rest to work. */
-async function shutDownThroughNode({facts, record, link}: {facts: SessionFacts; record: JobRecord; link: ClusterLink}, deps: Deps, signal: AbortSignal): Promise<void> {
-  if (!record.endpoint || !record.listening) return
+async function shutDownThroughNode(facts: SessionFacts, record: JobRecord, {link, context}: Scene, deps: Deps): Promise<void> {
+  const {node: nodeName, endpoint} = record
+  if (nodeName === null || endpoint === null || !record.listening) return
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(ROUTE_MS)])
+  const watch = watchJob({...context, facts, signal}, EAGER)
   try {
-    const node = await link.toNode(nodeAddress(record), signal)
-    const way = wayTo(record.endpoint, node, record.node ?? 'node')
-    await checkListenerOwner(way, signal)
-    await shutDownServer(facts, way.open, deps, signal)
+    await watch.until((now) => now.record)
+    const way = await knownRoute({facts, link, watch, record, nodeName, endpoint, signal, deps}, deps)
+    if (way) await shutDownServer(facts, way.open, deps, context.signal)
+    await way?.close()
   } catch (error) {
-    if (signal.aborted) throw error
+    if (context.signal.aborted) throw error
     deps.tell({kind: 'trace', text: `Jupyter was not asked to shut down: ${messageOf(error)}`})
+  } finally {
+    watch.stop()
   }
 }
 

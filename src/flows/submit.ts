@@ -162,7 +162,7 @@ export async function prepare({name, options, signal}: StartInput, {head}: Clust
   )
   const id = deps.randomHex(16)
   const {app, dir: workDir, modules, conda, setup, idleSeconds} = options
-  const script = jobScript({name, sessionDir: dir, app, listen: options.route === 'node' ? 'loopback' : 'socket', dir: workDir, modules, conda, setup, idleSeconds})
+  const script = jobScript({name, sessionDir: dir, app, dir: workDir, modules, conda, setup, idleSeconds})
   const facts: SessionFacts = {
     version: 1,
     id,
@@ -180,6 +180,7 @@ export async function prepare({name, options, signal}: StartInput, {head}: Clust
     submittedAt: new Date(deps.clock.now()).toISOString(),
     startedAt: null,
     localPort: null,
+    ...(options.route === 'auto' ? {} : {route: options.route}),
     page: '',
     gpus: null,
     token: deps.randomHex(24),

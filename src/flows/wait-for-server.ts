@@ -9,8 +9,9 @@ import {spokenDuration} from '../time.ts'
 import type {Tunnel} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {endOfLog, withLog} from './log-tail.ts'
-import {apiOver, reachServer, type ReachContext, type ServerWay} from './reach-server.ts'
+import {reachServer, type FoundWay, type ReachContext} from './reach-server.ts'
 import {needsPerson, relink} from './relink.ts'
+import {apiOver} from './route-context.ts'
 import type {Submitted} from './submit.ts'
 import {EAGER, watchJob} from './watch-job.ts'
 
@@ -30,7 +31,7 @@ export interface WaitOptions {
  * Fills in `startedAt`, `runSeconds` and `page` of the facts. Rejects when the job ends first, or the signal aborts. A connection
  * that is lost meanwhile is made again and takes its place in `session`.
  */
-export async function waitForServer(session: Submitted, options: WaitOptions, deps: Deps): Promise<ServerWay> {
+export async function waitForServer(session: Submitted, options: WaitOptions, deps: Deps): Promise<FoundWay> {
   const {tunnel, signal} = options
   for (;;) {
     const watch = watchJob({...session, head: session.link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
@@ -61,7 +62,7 @@ async function linkAgain({name, jobId}: SessionFacts, {cluster, tunnel, signal, 
   }
 }
 
-async function waitOverLink(context: ReachContext & {session: Submitted}, deps: Deps): Promise<ServerWay> {
+async function waitOverLink(context: ReachContext & {session: Submitted}, deps: Deps): Promise<FoundWay> {
   const {session: {facts, link, engine}, watch, tunnel, signal} = context
   const {tell, clock} = deps
   tell({kind: 'step', id: 'wait', title: `Wait for a node (job ${facts.jobId})`})

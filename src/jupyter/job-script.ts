@@ -14,7 +14,6 @@ export interface JobSpec extends StartSpec {
   name: string
   /** The session's directory on the shared home, absolute or `$HOME/...`; holds token and proof (0600, no newline). */
   sessionDir: string
-  listen: 'socket' | 'loopback'
   /** Without activity for so long the server and the job end themselves; null: never. */
   idleSeconds: number | null
 }
@@ -33,7 +32,6 @@ export function jobScript(spec: JobSpec): string {
   return `#!/bin/sh
 # Jupyter on a compute node, for the jnode session ${spec.name.replace(/[^\w.-]/g, '_')}. There is no secret in this text.
 session=${directory(spec.sessionDir)}
-listen=${spec.listen}
 ${OPENING}
 
 ${configShell(names, {...spec, pinDirectory: spec.dir !== null})}
@@ -132,9 +130,8 @@ set -- '' 'jnode-record 1' "start $me" "job \${JOB_ID-}" "queue \${QUEUE-}" "nam
 for file in /etc/ssh/ssh_host_*_key.pub; do
   [ -r "$file" ] && read -r type key rest <"$file" && set -- "$@" "hostkey $type $key"
 done
-[ $listen = loopback ] || set -- "$@" "endpoint socket $private/sock"
 # The node last: it is logged in to as soon as this line is read, and by then its keys must be known.
-append "$@" "node $node"
+append "$@" "endpoint socket $private/sock" "node $node"
 
 # By which Jupyter finds the session's directory, whose path may hold anything.
 ln -s "$session" "$private/session"
@@ -142,10 +139,7 @@ IFS= read -r token <"$session/token"
 IFS= read -r proof <"$session/proof"
 case $token/$proof in
   /* | */ | *[!A-Za-z0-9_/-]*) finish session-removed 1 "no token and proof in $session" ;;
-esac
-# 8888 stands for "none given": Jupyter refuses a port beside a socket. Else below the ports of outgoing connections.
-port=8888
-[ $listen = socket ] || port=$((20000 + $$ % 12000))`
+esac`
 
 const RUNNING = `if command -v bash >/dev/null; then shell=bash; else shell=sh; fi
 launch() {

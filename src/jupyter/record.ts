@@ -67,8 +67,12 @@ export interface JobRecord {
   /** Of the same clock. */
   endedAt: number | null
   signals: string[]
+  /** What was opened on the node because a route asked for it, by the leg's name. */
+  legs: Readonly<Record<string, LegState>>
   end: JobEnd | null
 }
+
+export type LegState = {state: 'listening'; host: string; port: number} | {state: 'failed'; why: string}
 
 /** The record in `text`, or null before the job's first complete line. A last line without its end is left out. */
 export function parseRecord(text: string): JobRecord | null {
@@ -93,7 +97,7 @@ export function recordReader(): (line: string) => JobRecord | null {
 function emptyRecord(): JobRecord {
   return {
     start: null, jobId: null, queue: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, gpus: null, hostKeys: [], endpoint: null,
-    app: null, listening: false, baseUrl: null, version: null, startedAt: null, endedAt: null, signals: [], end: null,
+    app: null, listening: false, baseUrl: null, version: null, startedAt: null, endedAt: null, signals: [], legs: {}, end: null,
   }
 }
 
@@ -136,6 +140,8 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
       return /^\d+$/.test(value) ? {endedAt: Number(value) * 1000} : {}
     case 'signal':
       return {signals: [...record.signals, value]}
+    case 'leg':
+      return leg(record, value)
     case 'end':
       return end(value)
     default:
@@ -153,6 +159,14 @@ function endpoint(value: string): Partial<JobRecord> {
   if (path !== undefined) return {endpoint: {kind: 'socket', path}}
   const [, host, port] = /^tcp (\S+) (\d{1,5})$/.exec(value) ?? []
   return host === undefined ? {} : {endpoint: {kind: 'tcp', host, port: Number(port)}}
+}
+
+function leg(record: JobRecord, value: string): Partial<JobRecord> {
+  const [, name, state, rest] = /^(\S+) (listening|failed) (.+)$/.exec(value) ?? []
+  if (name === undefined || rest === undefined) return {}
+  if (state === 'failed') return {legs: {...record.legs, [name]: {state, why: rest.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')}}}
+  const [, host, port] = /^(\S+) (\d{1,5})$/.exec(rest) ?? []
+  return host === undefined ? {} : {legs: {...record.legs, [name]: {state: 'listening', host, port: Number(port)}}}
 }
 
 function end(value: string): Partial<JobRecord> {

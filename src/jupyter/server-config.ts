@@ -5,14 +5,16 @@
  */
 
 import {activityPython} from './activity.ts'
+import {FOLLOW_LEGS} from './legs.ts'
 
 /** The header by which our server is known before it is shown the token. */
 export const PROOF_HEADER = 'X-Jnode-Session'
 
-/** `$token`, `$proof`, `$private`, `$port` are the job script's variables: plain words that need no JSON escapes. */
+/** `$token`, `$proof`, `$private` are the job script's variables: plain words that need no JSON escapes. */
 const pins = {
   ip: '127.0.0.1',
-  port: '$port',
+  // Stands for "none given", since Jupyter refuses a port beside a socket; one that knows no sockets takes it, or the next.
+  port: 8888,
   port_retries: 50,
   base_url: '/',
   token: '$token',
@@ -46,7 +48,6 @@ const identity = {token: '$token', cookie_options: {}, secure_cookie: null, get_
 const password = {...identity, hashed_password: '', password_required: false, allow_password_change: false}
 
 export interface ServerPlace {
-  listen: 'socket' | 'loopback'
   /** Start in the job's working directory whatever the user's settings say. */
   pinDirectory: boolean
   /** Without activity for so long the server ends itself; null: never. */
@@ -61,8 +62,8 @@ export interface ServerPlace {
  *
  * Pins are JSON, because Jupyter refuses to start with broken JSON but starts without a broken Python file.
  */
-export function configShell(names: readonly string[], {listen, pinDirectory, idleSeconds}: ServerPlace): string {
-  const socket = listen === 'socket' ? {sock: '$private/sock', sock_mode: '0600'} : {sock: ''}
+export function configShell(names: readonly string[], {pinDirectory, idleSeconds}: ServerPlace): string {
+  const socket = {sock: '$private/sock', sock_mode: '0600'}
   const server = {...socket, identity_provider_class: 'jupyter_server.auth.identity.PasswordIdentityProvider'}
   // Jupyter makes "." absolute: the directory that the job has entered.
   const place = pinDirectory ? {root_dir: '.', preferred_dir: '.'} : {}
@@ -80,7 +81,7 @@ ${members(identity)}},
 "PasswordIdentityProvider": {
 ${members(password)}}
 }'
-python='${inQuotes(pythonConfig(JSON.stringify(socket)) + activityPython(idleSeconds))}'
+python='${inQuotes(pythonConfig(JSON.stringify(socket)) + activityPython(idleSeconds) + FOLLOW_LEGS)}'
 for name in ${names.join(' ')}; do
   printf '%s\\n' "$config" >"$private/config/jupyter_\${name}_config.json" &&
     printf '%s\\n' "$python" >"$private/config/jupyter_\${name}_config.py" || finish no-space 1 "cannot write to $private"
@@ -90,12 +91,12 @@ done`
 /** The members of a JSON object, one on a line, as the inside of single quotes. */
 function members(object: object): string {
   const lines = Object.entries(object).map(([key, value]) => `"${key}": ${JSON.stringify(value)}`)
-  return inQuotes(lines.join(',\n').replaceAll('"$port"', '$port'))
+  return inQuotes(lines.join(',\n'))
 }
 
 /** Text for the inside of single quotes, with the job's variables put in. */
 function inQuotes(text: string): string {
-  return text.replaceAll("'", `'\\''`).replace(/\$(?:token|proof|private|port)\b/g, "'$&'")
+  return text.replaceAll("'", `'\\''`).replace(/\$(?:token|proof|private)\b/g, "'$&'")
 }
 
 /** What JSON cannot say. `socket`: the settings that place the socket, as JSON, which reads alike in Python. */

@@ -37,6 +37,8 @@ const sharedShape = {
   /** ISO 8601: when the job was first seen running, by this computer's clock. */
   startedAt: z.string().nullable(),
   localPort: z.number().int().nullable(),
+  /** The route that was asked for, where the choice was not left to jnode. */
+  route: z.string().optional(),
   /** Page to open below the server's base URL, e.g. `lab`. */
   page: z.string(),
   /** The GPUs that the job was given, in the words of its environment. */

@@ -2,11 +2,11 @@
  * Sessions as this computer remembers them: `<state>/sessions/<cluster>/<NAME>.json`, for the user's eyes only,
  * because each holds its token. Every write is a rename, so that a file is whole whoever else writes it.
  */
-import {randomBytes} from 'node:crypto'
-import {mkdir, open, readdir, readFile, rename, rm, stat} from 'node:fs/promises'
-import {dirname, join} from 'node:path'
+import {readdir, readFile, rm, stat} from 'node:fs/promises'
+import {join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import {sessionFactsSchema, type SessionFacts} from './facts.ts'
+import {replaceFile} from './replace-file.ts'
 
 export interface StoredSessions {
   /** The oldest first. */
@@ -66,31 +66,9 @@ async function save(file: string, facts: SessionFacts): Promise<void> {
   if (before.kind === 'newer') throw unusable(file, facts.name, before.why)
   const known = before.kind === 'session' && before.facts.id === facts.id ? before.facts : {}
   try {
-    await mkdir(dirname(file), {recursive: true, mode: 0o700})
     await replaceFile(file, `${JSON.stringify({...known, ...facts}, null, 2)}\n`)
   } catch (cause) {
     throw cannot('be written', file, cause)
-  }
-}
-
-/**
- * Writes beside the file and renames. Not by write-file-atomic 7: it writes once and looks not at how much was
- * written, so that on a full disk it puts a truncated file in the place of the good one and reports success.
- */
-async function replaceFile(file: string, text: string): Promise<void> {
-  const beside = `${file}.${randomBytes(6).toString('hex')}`
-  try {
-    const handle = await open(beside, 'wx', 0o600)
-    try {
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(beside, file)
-  } catch (error) {
-    await rm(beside, {force: true})
-    throw error
   }
 }
 

@@ -60,8 +60,8 @@ export interface NewSession {
 /** Makes the directory and its files, or nothing. Throws `session-exists`, `remote-storage`. */
 export function createRemoteSession({facts, token, proof, jobScript}: NewSession): Ask<void> {
   const dir = quote(facts.remoteDir)
-  const files = {[JOB_SCRIPT]: jobScript, token, proof, 'session.json': JSON.stringify(facts, null, 2), record: '', log: ''}
-  // printf is the shell's own: nothing of this shows in a process list. `record` exists from the start, because
+  const files = {[JOB_SCRIPT]: jobScript, token, proof, 'session.json': JSON.stringify(facts, null, 2), record: '', legs: '', log: ''}
+  // printf is the shell's own: nothing of this shows in a process list. `record` and `legs` exist from the start, because
   // NFS may remember for half a minute that a file is missing. Of a full disk some shells' printf says no more than
   // "I/O error"; a program that tries to write something large has the reason.
   const writes = Object.entries(files).map(([file, text]) => `printf %s ${quote(text)} > ${dir}/${file}`)

@@ -53,12 +53,18 @@ export function localRemote(): Remote {
   const closed = new Promise<string>((resolve) => {
     close = resolve
   })
+  // Here no connection goes and takes along what runs over it.
+  const closing = new AbortController()
+  const follow = followOver(openShell, label)
   return {
     label,
     run: runOver(openShell, label),
-    follow: followOver(openShell, label),
+    follow: (script, onLine, signal) => follow(script, onLine, AbortSignal.any([signal, closing.signal])),
     open: openHere,
     closed,
-    close: async () => close('closed'),
+    async close() {
+      closing.abort()
+      close('closed')
+    },
   }
 }

@@ -321,9 +321,10 @@ function openChannel(client: Client, label: string, signal: AbortSignal | undefi
     client.once('close', onClose)
     signal?.addEventListener('abort', onAbort, {once: true})
     try {
-      opener((cause, channel) => {
+      opener((failure, channel) => {
         settle()
-        if (cause) {
+        if (failure) {
+          const cause = inWords(failure)
           const what = endpoint ? `a stream to ${describe(endpoint)}` : 'a channel'
           return reject(new JnodeError('no-route', `${label} did not open ${what}: ${cause.message}`, {cause}))
         }
@@ -336,6 +337,11 @@ function openChannel(client: Client, label: string, signal: AbortSignal | undefi
       onClose()
     }
   })
+}
+
+/** Reason 1 of RFC 4254, of which sshd's own text says no more than "open failed". */
+function inWords(failure: Error & {reason?: unknown}): Error {
+  return failure.reason === 1 ? new Error('administratively prohibited', {cause: failure}) : failure
 }
 
 function shellProcess(channel: ClientChannel): ShellProcess {

@@ -68,6 +68,7 @@ export function statusText(session: SessionView, now: number): string {
     ['gpus', session.gpus],
     ['app', session.app],
     ['tunnel', session.tunnel + (session.route ? ` (route ${session.route})` : '')],
+    ...(session.routes ?? []).filter(({works}) => !works).map(({route, seen}): [string, string] => [`no ${route}`, seen]),
     ['url', session.url],
     ['submitted', session.submittedAt],
     ['started', session.startedAt],

@@ -1,7 +1,7 @@
 /** What others see of a session: nothing. */
 import {afterEach, expect, onTestFinished, test} from 'vitest'
 import type {SessionView} from '../../src/flows/session-view.ts'
-import {answers, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from './jnode.ts'
+import {answers, jnodeIn, nothingLeft, OPEN, sweep} from './jnode.ts'
 import {HOST_NAMES, type HostName} from './topology.ts'
 import {useLab} from './use-lab.ts'
 
@@ -30,6 +30,26 @@ async function processesWith(text: string, host: HostName, user: string, what: '
   const {stdout} = await withText(host, user, text, `grep -slaF -f - /proc/[0-9]*/${what} | while read -r file; do tr '\\0' ' ' <"\${file%/*}/cmdline"; echo; done`)
   return stdout.split('\n').filter(Boolean)
 }
+
+/** Asks a port for the status with the token: without TLS, with TLS, and with a certificate of one's own; prints how many bytes came. */
+const KNOCK = `
+const net = require('net'), tls = require('tls'), {execFileSync} = require('child_process'), fs = require('fs')
+const {address, token} = JSON.parse(fs.readFileSync(0, 'utf8'))
+const [host, port] = address.split(':')
+const dir = fs.mkdtempSync('/tmp/knock-')
+execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=jnode session', '-keyout', dir + '/key', '-out', dir + '/cert'], {stdio: 'ignore'})
+const own = {cert: fs.readFileSync(dir + '/cert'), key: fs.readFileSync(dir + '/key')}
+fs.rmSync(dir, {recursive: true})
+const bytes = (open) => new Promise((resolve) => {
+  let count = 0
+  const stream = open({host, port})
+  stream.on('data', (data) => (count += data.length)).on('error', () => {}).on('close', () => resolve(count))
+  stream.write('GET /api/status HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: token ' + token + '\\r\\n\\r\\n')
+  setTimeout(() => stream.destroy(), 3000)
+})
+const all = [(to) => net.connect(to), (to) => tls.connect({...to, rejectUnauthorized: false}), (to) => tls.connect({...to, ...own, rejectUnauthorized: false})]
+Promise.all(all.map(bytes)).then(([plain, safe, stranger]) => console.log('plain ' + plain + ', tls ' + safe + ', stranger ' + stranger))
+`
 
 test('the other user of the node can neither connect nor read, and the token shows nowhere', async () => {
   const before = Object.fromEntries(await Promise.all(HOST_NAMES.map(async (host) => [host, await tcpListeners(host)] as const)))
@@ -73,22 +93,37 @@ test('the other user of the node can neither connect nor read, and the token sho
   await nothingLeft(lab)
 })
 
-test('--route node: a port of the node’s loopback, closed to those without the token', async () => {
-  const before = await tcpListeners('node1')
-  const session = await jnode.ok('start byport --host head --node node1 --route node')
-  expect(session.route).toBe('node')
+test.each([
+  ['node', 'node1', /^127\.0\.0\.1:\d+$/],
+  ['direct', 'node1', /^10\.10\.3\.11:\d+$/],
+] as const)('--route %s: one port, where nobody gets a byte without the session’s key', async (route, node, where) => {
+  const before = await tcpListeners(node)
+  const session = await jnode.ok(`start byport --host head --node ${node} --route ${route}`)
+  expect(session.route).toBe(route)
   expect(await answers(lab, session.url!)).toEqual(OPEN)
-  const listening = (await tcpListeners('node1')).filter((address) => !before.includes(address))
-  const [, port] = /^endpoint tcp 127\.0\.0\.1 (\d+)$/m.exec(await record('byport'))!
-  expect(listening).toEqual([`127.0.0.1:${port}`])
-  const there = `http://127.0.0.1:${port}`
-  for (const path of ['api/status', 'api/contents', 'api/kernels']) expect(await statusOf(lab, `${there}/${path}`, {host: 'node1', user: 'bob'}), path).toBe(403)
-  expect(await statusOf(lab, pageOf(session.url!, 'api/status').replace(/^.*:\d+/, there), {host: 'node1'})).toBe(200)
+  const listening = (await tcpListeners(node)).filter((address) => !before.includes(address))
+  expect(listening).toEqual([expect.stringMatching(where)])
+  const token = tokenOf(session)
+  for (const [host, user] of [[node, 'bob'], [node, 'alice'], ...(route === 'direct' ? [['head', 'bob']] as const : [])] as const) {
+    const said = await lab.exec(host, user, ['node', '-e', KNOCK], {input: JSON.stringify({address: listening[0], token})})
+    expect(said.stdout, `${user} on ${host}`).toBe('plain 0, tls 0, stranger 0\n')
+  }
+  for (const path of ['identity.pem', 'legs', route === 'node' ? 'relay-1.py' : 'direct-1.py']) {
+    expect((await lab.exec(node, 'bob', ['cat', `/home/alice/.jnode/sessions/byport/${path}`])).stderr, path).toContain('Permission denied')
+  }
+  const key = (await lab.exec('head', 'alice', 'sed -n "/PRIVATE/,\\$p" ~/.jnode/sessions/byport/identity.pem | sed -n 2p')).stdout.trim()
+  for (const host of ['head', node] as const) {
+    expect(await filesWith(token, host, 'bob'), host).toEqual([])
+    expect(await processesWith(key, host, 'root', 'cmdline'), host).toEqual([])
+  }
+  expect((await filesWith(key, 'head', 'root'))).toEqual(['600 alice /home/alice/.jnode/sessions/byport/identity.pem'])
+  expect(await filesWith(key, 'laptop', 'root')).toEqual([])
   await jnode.ok('stop')
+  expect(await tcpListeners(node)).toEqual(before)
   await nothingLeft(lab)
 })
 
-test.each(['socket', 'node'])('--route %s: the user’s own Jupyter settings neither open the server nor break it', async (route) => {
+test.each(['socket', 'direct'])('--route %s: the user’s own Jupyter settings neither open the server nor break it', async (route) => {
   const settings = (app: string) => `c.${app}.token = ''\nc.${app}.password = ''\nc.${app}.ip = '0.0.0.0'\nc.${app}.port = 9999\nc.${app}.disable_check_xsrf = True\nc.${app}.allow_origin = '*'\nc.${app}.base_url = '/mine/'\nc.${app}.sock = '/tmp/alice-open.sock'\n`
   const json = (app: string) => JSON.stringify({[app]: {token: '', ip: '0.0.0.0', password: 'argon2:x', allow_remote_access: true}})
   onTestFinished(async () => void (await lab.exec('head', 'alice', 'rm -r ~/.jupyter')))
@@ -103,7 +138,7 @@ test.each(['socket', 'node'])('--route %s: the user’s own Jupyter settings nei
     const session = await jnode.ok(`start hostile --host head --node node2 --app ${app} --route ${route}`)
     expect(await answers(lab, session.url!), app).toEqual(OPEN)
     const listening = (await tcpListeners('node2')).filter((address) => !before.includes(address))
-    expect(listening, app).toEqual(route === 'socket' ? [] : [expect.stringMatching(/^127\.0\.0\.1:\d+$/)])
+    expect(listening, app).toEqual(route === 'socket' ? [] : [expect.stringMatching(/^10\.10\.3\.12:\d+$/)])
     await jnode.ok('stop')
   }
   await nothingLeft(lab)

@@ -223,7 +223,7 @@ test.each([
   ['[clusters.hpc]\nhost = "me@he ad"', 'clusters.hpc.host', 'must be [user@]host[:port], not "me@he ad": the host name holds characters that no host name has'],
   ['[clusters.hpc]\nhost = ""', 'clusters.hpc.host', 'must be [user@]host[:port], not ""'],
   ['[clusters.hpc]\nhost = "h"\njump = ["-oProxyCommand=x"]', 'clusters.hpc.jump', 'must be [user@]host[:port], not "-oProxyCommand=x": the host name holds characters that no host name has'],
-  ['[clusters.hpc]\nhost = "h"\nroute = "heads"', 'clusters.hpc.route', 'must be auto, socket or node, not "heads"'],
+  ['[clusters.hpc]\nhost = "h"\nroute = "heads"', 'clusters.hpc.route', 'must be auto, socket, node, head, direct or reverse, not "heads"'],
   ['[clusters.hpc]\nhost = "h"\npe = "smp 8"', 'clusters.hpc.pe', 'must be one name without blanks, not "smp 8"'],
   ['[profiles.p]\ncores = 0', 'profiles.p.cores', 'must be a whole number from 1 to 100000, not 0'],
   ['[profiles.p]\nmem = "12Q"', 'profiles.p.mem', 'must be an amount of memory above zero, not "12Q"'],

@@ -30,7 +30,7 @@ function session(port: number): {open: OpenSession; done: string[]} {
     engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
     tunnel: {port, route: () => {}, close: close('tunnel')},
-    way: {route: 'socket', node: remote, nodeName: 'node1', open: () => never},
+    way: {route: 'socket', node: remote, nodeName: 'node1', open: () => never, lost: never, trials: []},
   }
   return {open: open as unknown as OpenSession, done}
 }

@@ -1,9 +1,10 @@
 /** The job script with the machine's own Jupyter, as an ordinary user. Skipped where there is none. */
-import {readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs'
+import {chmodSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync} from 'node:fs'
 import {request, type IncomingHttpHeaders} from 'node:http'
 import {connect} from 'node:net'
 import {constants} from 'node:os'
 import {join} from 'node:path'
+import {connect as tlsConnect} from 'node:tls'
 import {afterEach, describe, expect, it} from 'vitest'
 import WebSocket from 'ws'
 import {fetchOver} from '../../../src/http.ts'
@@ -11,6 +12,7 @@ import {parseActivity} from '../../../src/jupyter/activity.ts'
 import {jupyterApi, landingPage} from '../../../src/jupyter/api.ts'
 import {readLog} from '../../../src/jupyter/log.ts'
 import type {JobRecord} from '../../../src/jupyter/record.ts'
+import {makeIdentity, relayProgram, secured} from '../../../src/tunnel/relay.ts'
 import {machineJupyters, PROOF, runJob, TOKEN, type Run, type RunOptions} from './job-run.ts'
 
 const apps = machineJupyters()
@@ -210,30 +212,54 @@ describe.skipIf(apps.length === 0)(`real Jupyter${apps.length === 0 ? ' (skipped
       expect(ignored & bits('SIGUSR1', 'SIGUSR2', 'SIGXCPU')).toBe(bits('SIGUSR1', 'SIGUSR2', 'SIGXCPU'))
     })
 
-    it('listens on loopback where that is asked for, and speaks with the REST client', async () => {
-      const record = await ready({spec: {app, listen: 'loopback', dir: '~/work'}, files: {...everywhere(BROKEN), 'work/x.txt': 'x'}})
-      expect(record.endpoint).toMatchObject({kind: 'tcp', host: '127.0.0.1'})
-      const port = record.endpoint?.kind === 'tcp' ? record.endpoint.port : 0
-      expect(port).toBeGreaterThanOrEqual(20_000)
-      const options = {baseUrl: `http://127.0.0.1:${port}/`, token: TOKEN, fetch: fetchOver(async () => connect(port, '127.0.0.1'))}
-      // The proof of this run is not derived from its token, so the client must call the server foreign...
-      expect(await jupyterApi(options).identify()).toMatchObject({kind: 'foreign', why: expect.stringContaining('proof')})
-      // ...and the calls that need the token still answer.
+    it('is reached by a relay that is asked for while it runs, with the session’s certificate and not without', async () => {
+      const record = await ready({spec: {app, dir: '~/work'}, files: {...everywhere(BROKEN), 'work/x.txt': 'x'}})
+      expect(tcpListenersOf(run)).toBe(0)
+      const identity = await makeIdentity()
+      const put = (file: string, text: string) => (writeFileSync(join(run.session, file), text), chmodSync(join(run.session, file), 0o644))
+      put('identity.pem', identity)
+      put('relay-1.py', relayProgram({id: 'relay-1', dir: run.session, bind: ['192.0.2.1', '127.0.0.1']}))
+      put('legs', 'start relay-1\nsta')
+      const leg = (await run.until(({legs}) => legs['relay-1'] !== undefined)).legs['relay-1']!
+      if (leg.state === 'failed') throw new Error(leg.why)
+      expect(leg.host).toBe('127.0.0.1')
+      const knock = async () => connect(leg.port, '127.0.0.1')
+      const options = {baseUrl: 'http://127.0.0.1/', token: TOKEN, fetch: fetchOver(secured(knock, identity))}
       const api = jupyterApi(options)
+      // The proof of this run is not derived from its token, so the client must call the server foreign...
+      expect(await api.identify()).toMatchObject({kind: 'foreign', why: expect.stringContaining('proof')})
+      // ...and the calls that need the token still answer.
       expect(await api.status()).toMatchObject({kernels: 0, connections: 0})
       expect(await api.kernels()).toEqual([])
       await expect(jupyterApi({...options, token: 'wrong'}).status()).rejects.toMatchObject({code: 'unexpected', message: expect.stringContaining('refuses')})
-      const contents = await (await fetch(`${options.baseUrl}api/contents`, {headers: AUTHORIZED})).json() as {content: {name: string}[]}
-      expect(contents.content.map(({name}) => name)).toEqual(['x.txt'])
-      const page = await landingPage(app, options)
-      expect((await fetch(new URL(page, options.baseUrl), {headers: AUTHORIZED})).status).toBe(200)
-      await api.shutdown()
+      expect((await ask(record, await landingPage(app, options).then((page) => `/${page}`), {headers: AUTHORIZED})).status).toBe(200)
+
+      expect(await jupyterApi({...options, fetch: fetchOver(knock)}).identify()).toMatchObject({kind: 'not-answering'})
+      await expect(secured(knock, await makeIdentity())()).rejects.toMatchObject({code: 'connection-lost'})
+      expect(await bytesWithout(leg.port)).toBe(0)
+
+      put('legs', 'start relay-1\nend relay-1\n')
+      await expect.poll(() => tcpListenersOf(run), {timeout: 10_000}).toBe(0)
+      await jupyterApi({...options, fetch: fetchOver(async () => connect(socketPath(record)))}).shutdown()
       expect(await run.ended).toBe(0)
       expect(run.record()?.end).toMatchObject({reason: 'finished'})
-      expect(await api.identify()).toMatchObject({kind: 'not-answering'})
     })
   })
 })
+
+/** What one gets of the server over TLS without a certificate, whatever server one believes. */
+function bytesWithout(port: number): Promise<number> {
+  return new Promise((resolve) => {
+    let bytes = 0
+    const stream = tlsConnect({port, host: '127.0.0.1', rejectUnauthorized: false})
+    stream.on('data', (data: Buffer) => (bytes += data.length)).on('error', () => {}).on('close', () => resolve(bytes))
+    stream.write('GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  })
+}
+
+function tcpListenersOf(job: Run): number {
+  return job.processes().reduce((sum, pid) => sum + tcpListeners(pid), 0)
+}
 
 /** What /proc shows of a process; nothing of one that has just ended. */
 function shown(pid: number, what: 'cmdline' | 'environ'): string {

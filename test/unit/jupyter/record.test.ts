@@ -24,12 +24,20 @@ describe('parseRecord', () => {
     expect(parseRecord('jnode-record 1')).toBeNull()
   })
 
+  it('reads what came of legs that were asked for, and nothing of a line that makes no sense', () => {
+    const lines = ['leg relay-1 listening 127.0.0.1 4711', 'leg direct-1 failed 10.0.0.1: Cannot assign requested address', 'leg relay-2 listening somewhere', 'leg', 'leg relay-3 dances x']
+    expect(parseRecord(`${START}${lines.join('\n')}\n`)?.legs).toEqual({
+      'relay-1': {state: 'listening', host: '127.0.0.1', port: 4711},
+      'direct-1': {state: 'failed', why: '10.0.0.1: Cannot assign requested address'},
+    })
+  })
+
   it('reads a job that is starting, and one that is ready', () => {
     expect(parseRecord(START)).toEqual({
       start: null, jobId: '4711', queue: null, node: 'node1', names: ['node1', 'node1.cluster'], addresses: ['192.0.2.2', 'fd00::2'], slots: 8, tmpdir: '/tmp/4711.1.all.q', gpus: 'CUDA_VISIBLE_DEVICES=0,1 SGE_HGR_gpu=0 1',
       hostKeys: [{type: 'ssh-ed25519', key: 'AAAAC3NzaC1lZDI1NTE5AAAAIBRiIMIG0VZlE1wjaFPzXlLHshagYABTah31dvbs4AwW'}, {type: 'ssh-rsa', key: 'AAAAB3NzaC1yc2E='}],
       endpoint: {kind: 'socket', path: '/tmp/4711.1.all.q/jnode/sock'},
-      app: null, listening: false, baseUrl: null, version: null, startedAt: 1_795_230_660_000, endedAt: null, signals: [], end: null,
+      app: null, listening: false, baseUrl: null, version: null, startedAt: 1_795_230_660_000, endedAt: null, signals: [], legs: {}, end: null,
     })
     expect(parseRecord(START + READY)).toMatchObject({app: 'lab', listening: true, baseUrl: '/', version: '2.14.2'})
   })

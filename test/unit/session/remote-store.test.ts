@@ -33,7 +33,7 @@ const at = (...names: string[]) => join(home, '.jnode', 'sessions', 'nb', ...nam
 describe('a new session', () => {
   test('lies in a directory of its own that nobody else can enter, its secrets without a newline', () => {
     create()
-    expect(readdirSync(at()).sort()).toEqual(['job.sh', 'log', 'proof', 'record', 'session.json', 'token'])
+    expect(readdirSync(at()).sort()).toEqual(['job.sh', 'legs', 'log', 'proof', 'record', 'session.json', 'token'])
     expect(statSync(at()).mode & 0o777).toBe(0o700)
     for (const file of readdirSync(at())) expect(statSync(at(file)).mode & 0o077).toBe(0)
     expect([readFileSync(at('token'), 'utf8'), readFileSync(at('proof'), 'utf8')]).toEqual(['s3cret', 'pr00f'])

@@ -35,7 +35,7 @@ describe('lent by another process', () =>
     const lender = await takePlace(path)
     expect(await takePlace(path)).toBeNull()
     const own = await door.open(HEAD)
-    lender!.lend(shareLink({head: own, toNode: ({names, hostKeys}) => door.nodeThrough(own, {name: names[0]!, hostKeys}), close: () => own.close()}))
+    lender!.lend(shareLink({head: own, canAsk: false, toNode: ({names, hostKeys}) => door.nodeThrough(own, {name: names[0]!, hostKeys}), close: () => own.close()}))
     const found = await borrow(path, {signal: new AbortController().signal, onWaiting: () => {}})
     if (found.kind !== 'lent') throw new Error(found.kind)
     const {link} = found

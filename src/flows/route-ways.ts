@@ -1,0 +1,133 @@
+/** The five routes, each as one attempt: it answers with a way that is proved, or throws `no-route` with what was seen and what to ask for. */
+import {ask} from '../ask.ts'
+import type {JnodeError} from '../errors.ts'
+import type {Endpoint, Remote} from '../ssh/remote.ts'
+import type {OpenToServer} from '../tunnel/tunnel.ts'
+import {headAddresses, openHeadLeg, openReverseLeg, type Reached} from './ssh-legs.ts'
+import {dropLeg, openRelay, type Relay} from './legs.ts'
+import {checkListenerOwner} from './listener-owner.ts'
+import {closed, headMustForward, hostOf, prove, within, type Proof, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
+
+/** `asking`: whether a person may be asked for a secret of the node. */
+export type Attempt = (context: RouteContext, asking: boolean) => Promise<ServerWay>
+
+export const ATTEMPTS: Record<RouteName, Attempt> = {socket: socketWay, node: nodeWay, head: headWay, direct: directWay, reverse: reverseWay}
+
+const LOOPBACK = ['127.0.0.1', '::1']
+
+async function socketWay(context: RouteContext, asking: boolean): Promise<ServerWay> {
+  const {endpoint, nodeName} = context
+  const node = await context.login(asking)
+  if (endpoint.kind !== 'socket') throw closed('the server listens on a port', null)
+  const reached = overNode(node, endpoint)
+  const proof = await proveOrClose(reached, reached.open, context)
+  if (!proof.works) throw closed(`the SSH server of ${nodeName} opens no streams to sockets: ${proof.why}`, '`AllowStreamLocalForwarding yes` in the sshd_config of the compute nodes')
+  return way('socket', reached, context, node)
+}
+
+async function nodeWay(context: RouteContext, asking: boolean): Promise<ServerWay> {
+  const {endpoint, nodeName} = context
+  const node = await context.login(asking)
+  const refused = (why: string) => closed(`the SSH server of ${nodeName} opens no streams to its own ports: ${why}`, '`AllowTcpForwarding local` without PermitOpen in the sshd_config of the compute nodes')
+  if (endpoint.kind === 'socket') return way('node', await throughRelay(context, LOOPBACK, async ({at}) => overNode(node, at), refused), context, node)
+  await checkListenerOwner(node, endpoint.port, context.signal)
+  const reached = overNode(node, endpoint)
+  const proof = await proveOrClose(reached, reached.open, context)
+  if (!proof.works) throw refused(proof.why)
+  return way('node', reached, context, node)
+}
+
+/**
+ * By the head's own ssh. It ends in the server's socket, where the node's sshd lets it; else in a relay of the job. On
+ * the head it listens on a 0600 socket, where the head's sshd gives us streams to one; else on a port of loopback, and
+ * then only a relay will do, as others can connect to a port.
+ */
+async function headWay(context: RouteContext): Promise<ServerWay> {
+  const {endpoint, nodeName, link} = context
+  if (endpoint.kind !== 'socket') throw closed('the server listens on a port, which others could connect to on the way', null)
+  const plain = await openHeadLeg(context, 'socket', endpoint)
+  const proof = await proveOrClose(plain, plain.open, context)
+  if (proof.works) return way('head', plain, context)
+  const [listen, refused] = proof.refused
+    ? (['port', (why: string) => closed(`${link.head.label} opens no streams to its own sockets and ports: ${why}`, headMustForward(link.head))] as const)
+    : (['socket', (why: string) => closed(`the SSH server of ${nodeName} opens no streams for ssh on ${hostOf(link.head)}: ${why}`, '`AllowStreamLocalForwarding yes` in the sshd_config of the compute nodes')] as const)
+  return way('head', await throughRelay(context, LOOPBACK, ({at}) => openHeadLeg(context, listen, at), refused), context)
+}
+
+const CONNECT_MS = 6000
+
+async function directWay(context: RouteContext): Promise<ServerWay> {
+  const {link, record, signal, nodeName, deps} = context
+  const {head} = link
+  // As the head calls the node: the network that both are in.
+  const addresses = [...(await ask(head.run, headAddresses(record.names), {signal})), ...record.addresses]
+  const late = () => closed(`${nodeName} does not answer ${hostOf(head)}`, null)
+  const refused = (why: string) => (/prohibited/i.test(why) ? closed(`${head.label} may not open streams to ${nodeName}: ${why}`, headMustForward(head)) : closed(`${hostOf(head)} cannot connect to a port of ${nodeName}: ${why}`, `TCP connections from ${hostOf(head)} to ports above 1023 of the compute nodes`))
+  const reached = await throughRelay(context, addresses, async ({at}) => ({open: () => within(CONNECT_MS, head.open(at), {clock: deps.clock, late}), lost: NEVER, close: async () => {}}), refused, 'direct')
+  return way('direct', reached, context)
+}
+
+async function reverseWay(context: RouteContext): Promise<ServerWay> {
+  const {link} = context
+  const refused = (why: string) => closed(`${link.head.label} opens no streams to its own sockets and ports: ${why}`, headMustForward(link.head))
+  for (const fresh of [false, true]) {
+    const plain = await openReverseLeg(context, null, fresh)
+    const proof = plain && (await proveOrClose(plain, plain.open, context))
+    if (plain && proof?.works) return way('reverse', plain, context)
+    // One found from before may be dead.
+    if (!plain?.reused) break
+  }
+  return way('reverse', await throughRelay(context, LOOPBACK, async ({at, reused}) => (await openReverseLeg(context, at, !reused))!, refused), context)
+}
+
+const NEVER = new Promise<never>(() => {})
+
+function overNode(node: Remote, endpoint: Endpoint): Reached {
+  return {open: () => node.open(endpoint), lost: NEVER, close: async () => {}}
+}
+
+function way(route: RouteName, reached: Reached, {nodeName, endpoint}: RouteContext, node: Remote | null = null): ServerWay {
+  return {route, node, nodeName, endpoint, open: reached.open, lost: node?.closed ?? reached.lost, close: reached.close}
+}
+
+/** What was opened for a route that does not work is closed again. */
+async function proveOrClose(reached: Reached, open: OpenToServer, context: RouteContext): Promise<Proof> {
+  try {
+    const lost = reached.lost.then((why) => {
+      throw closed(why, null)
+    })
+    const proof = await Promise.race([prove(open, context), lost])
+    if (!proof.works) await reached.close()
+    return proof
+  } catch (error) {
+    await reached.close()
+    throw error
+  }
+}
+
+/** TLS to a relay of the job, by a way that is made for it. A relay found from before that does not answer is replaced once. */
+async function throughRelay(
+  context: RouteContext,
+  bind: readonly string[],
+  reach: (relay: Relay) => Promise<Reached>,
+  refused: (why: string) => JnodeError,
+  kind: 'relay' | 'direct' = 'relay',
+): Promise<Reached> {
+  for (let fresh = false; ; fresh = true) {
+    const relay = await openRelay(kind, bind, fresh, context)
+    let why: string
+    try {
+      const reached = await reach(relay)
+      const open = relay.secure(reached.open)
+      const proof = await proveOrClose(reached, open, context)
+      if (proof.works) return {...reached, open}
+      why = proof.why
+    } catch (error) {
+      if (!relay.reused) await dropLeg(relay, context)
+      throw error
+    }
+    // Nothing stays open that is of no use.
+    await dropLeg(relay, context)
+    if (!relay.reused) throw refused(why)
+  }
+}

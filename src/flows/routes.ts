@@ -1,0 +1,190 @@
+/**
+ * Which route it is: the one asked for, or the one that worked last, or the first of all in the order of safety. Each that
+ * falls out is kept with its reason.
+ */
+import {JnodeError} from '../errors.ts'
+import type {JobRecord} from '../jupyter/record.ts'
+import type {Remote} from '../ssh/remote.ts'
+import type {ClusterLink, NodeAddress} from './deps.ts'
+import {closed, headMustForward, hostOf, ROUTE_ORDER, type RouteContext, type RouteName, type RouteTrial, type ServerWay} from './route-context.ts'
+import {ATTEMPTS} from './route-ways.ts'
+
+export interface RouteWish {
+  /** The only one to take; null for any. */
+  asked: RouteName | null
+  /** The one that worked last on this cluster. */
+  last: RouteName | null
+}
+
+export interface RouteSearch {
+  way: ServerWay | null
+  /** In the order of safety; routes that were not needed are not among them. */
+  trials: RouteTrial[]
+  /** The failures as errors, the safest route's first. */
+  failures: JnodeError[]
+}
+
+/** What a search starts from. */
+export type Ground = Omit<RouteContext, 'login'>
+
+/** Tries until one works. Throws only what is no matter of routes: the job's end, a lost connection, a wrong host key. */
+export async function findRoute(ground: Ground, {asked, last}: RouteWish): Promise<RouteSearch> {
+  const tried = searching(ground)
+  const found = async (): Promise<ServerWay | null> => {
+    if (asked !== null) return tried.attempt(asked, true)
+    const first = last === null ? null : await tried.attempt(last, false)
+    if (first) return first
+    const safest = await ownLoginOrHead(tried)
+    if (safest) return safest
+    // Nobody is asked for a password of the node while the cluster can do without.
+    if (ground.link.canAsk && tried.refusedLogin()) {
+      const asking = (await tried.attempt('socket', true)) ?? (await tried.attempt('node', true))
+      if (asking) return asking
+    }
+    return (await tried.once('direct')) ?? (await tried.once('reverse'))
+  }
+  try {
+    const way = await found()
+    return {way, ...tried.told()}
+  } finally {
+    tried.end()
+  }
+}
+
+/** Tries each route by itself and closes it again: for looking, not for use. */
+export async function tryEveryRoute(ground: Ground, onTrial: (trial: RouteTrial) => void): Promise<RouteTrial[]> {
+  const trials: RouteTrial[] = []
+  for (const route of ROUTE_ORDER) {
+    const search = await findRoute(ground, {asked: route, last: null})
+    await search.way?.close()
+    const trial = search.trials.find((each) => each.route === route)!
+    trials.push(trial)
+    onTrial(trial)
+  }
+  return trials
+}
+
+/** The error when no route works: each with its reason, and what to ask for. */
+export function noRoute({trials, failures}: RouteSearch, {nodeName, link}: Pick<Ground, 'nodeName' | 'link'>): JnodeError {
+  const asks = [...new Set(trials.map(({ask}) => ask).filter((ask) => ask !== null))]
+  const from = `from ${hostOf(link.head)} to the server on ${nodeName}`
+  const message = trials.length === 1 ? `Route ${trials[0]!.route} ${from} does not work: ${trials[0]!.seen}` : `No way ${from} works (${reasonsOf(trials)})`
+  const hint = asks.length === 0 ? 'Show this to the cluster’s support.' : `Ask the cluster’s support for ${asks.length > 1 ? 'one of these, the first being the best: ' : ''}${asks.join('; or ')}.`
+  return new JnodeError('no-route', message, {hint, cause: failures[0]})
+}
+
+/** Routes that failed alike are named together. */
+function reasonsOf(trials: readonly RouteTrial[]): string {
+  const reasons = [...new Set(trials.map(({seen}) => seen))]
+  return reasons.map((reason) => `${trials.filter(({seen}) => seen === reason).map(({route}) => route).join(', ')}: ${reason}`).join('; ')
+}
+
+type Searching = ReturnType<typeof searching>
+
+/** Connecting and logging in to a node, nobody being asked. */
+const LOGIN_MS = 8000
+
+function searching(ground: Ground) {
+  const trials = new Map<RouteName, RouteTrial>()
+  const failures = new Map<RouteName, JnodeError>()
+  const logins = new Map<boolean, Promise<Remote>>()
+  const done = new AbortController()
+  const signal = AbortSignal.any([ground.signal, done.signal])
+  let isLoggedIn = false
+  let lose!: (error: JnodeError) => void
+  const lost = new Promise<never>((_, reject) => (lose = reject))
+  lost.catch(() => {})
+  const watchOver = ({label, closed: ended}: Remote) => void ended.then((why) => lose(new JnodeError('connection-lost', `The connection to ${label} was lost: ${why}`)))
+  watchOver(ground.link.head)
+  const login = (asking: boolean) => {
+    const made = logins.get(asking) ?? logInToNode(ground, asking, signal)
+    logins.set(asking, made)
+    made.then((node) => {
+      isLoggedIn = true
+      watchOver(node)
+    }, () => {})
+    return made
+  }
+  const context: RouteContext = {...ground, signal, login}
+
+  async function attempt(route: RouteName, asking: boolean): Promise<ServerWay | null> {
+    try {
+      const way = await Promise.race([ATTEMPTS[route](context, asking), lost])
+      if (done.signal.aborted) {
+        await way.close()
+        return null
+      }
+      trials.set(route, {route, works: true, seen: 'in use', ask: null})
+      return way
+    } catch (error) {
+      ground.signal.throwIfAborted()
+      if (!(error instanceof JnodeError) || (error.code !== 'no-route' && error.code !== 'remote-storage')) throw error
+      failures.set(route, error)
+      trials.set(route, {route, works: false, seen: error.message, ask: error.hint})
+      ground.deps.tell({kind: 'trace', text: `route ${route}: ${error.message}`})
+      return null
+    }
+  }
+
+  return {
+    attempt,
+    /** Not again what has failed in this search. */
+    once: async (route: RouteName) => (trials.has(route) ? null : attempt(route, false)),
+    isLoggedIn: () => isLoggedIn,
+    refusedLogin: () => (failures.get('socket')?.cause as JnodeError | undefined)?.code === 'login-failed',
+    told(): Pick<RouteSearch, 'trials' | 'failures'> {
+      const inOrder = <T>(map: Map<RouteName, T>) => ROUTE_ORDER.map((route) => map.get(route)).filter((each) => each !== undefined)
+      return {trials: inOrder(trials), failures: inOrder(failures)}
+    },
+    end: () => done.abort(new JnodeError('interrupted', 'Another route was taken')),
+    clock: ground.deps.clock,
+  }
+}
+
+/** With a firewall that says nothing, the own login takes long to fail: then the head's ssh is tried beside it. */
+const PATIENCE_MS = 3000
+
+async function ownLoginOrHead(tried: Searching): Promise<ServerWay | null> {
+  const own = (async () => (await tried.once('socket')) ?? (await tried.once('node')))()
+  own.catch(() => {})
+  await Promise.race([own.catch(() => {}), tried.clock.sleep(PATIENCE_MS)])
+  if (tried.isLoggedIn()) return (await own) ?? tried.once('head')
+  const head = tried.once('head')
+  head.catch(() => {})
+  const first = await Promise.race([own.then((way) => way ?? head), head.then((way) => way ?? own)])
+  return first
+}
+
+async function logInToNode({link, record, nodeName}: Ground, asking: boolean, signal: AbortSignal): Promise<Remote> {
+  const login = async () => {
+    if (asking) return link.toNode(nodeAddress(record), signal)
+    const limit = AbortSignal.timeout(LOGIN_MS)
+    try {
+      return await link.toNode(nodeAddress(record), AbortSignal.any([signal, limit]), true)
+    } catch (error) {
+      if (limit.aborted && !signal.aborted) throw closed(`${nodeName} does not answer on port 22 of SSH within ${LOGIN_MS / 1000} s`, unreachableAsk(link))
+      throw error
+    }
+  }
+  return login().catch((error: unknown) => {
+    throw error instanceof JnodeError && error.code !== 'host-key' ? loginRefused(error, {link, nodeName}) : error
+  })
+}
+
+const unreachableAsk = ({head}: ClusterLink) => `TCP connections from ${hostOf(head)} to port 22 of the compute nodes, with an SSH server there`
+
+/** What a failed login means, and what would help. */
+function loginRefused(error: JnodeError, {link, nodeName}: Pick<Ground, 'link' | 'nodeName'>): JnodeError {
+  const why = error.cause instanceof JnodeError ? error.cause : error
+  const head = hostOf(link.head)
+  if (why.code === 'login-failed') return closed(`${nodeName} does not let you in: ${why.message}`, `SSH logins from ${head} to the compute nodes with your own key`, why)
+  if (why.code !== 'unreachable') return closed(why.message, unreachableAsk(link), why)
+  if (/prohibited/i.test(why.message)) return closed(`${head} may not open connections for you: ${why.message}`, headMustForward(link.head), why)
+  return closed(why.message, unreachableAsk(link), why)
+}
+
+export function nodeAddress(record: JobRecord): NodeAddress {
+  const hostKeys = record.hostKeys.map(({type, key}) => `${type} ${key}`)
+  // An address may be anybody's in another network; with the node's own keys to compare it can be tried.
+  return {names: hostKeys.length > 0 ? [...record.names, ...record.addresses] : record.names, hostKeys}
+}

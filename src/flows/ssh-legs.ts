@@ -1,0 +1,140 @@
+/** The cluster's own `ssh` as a leg of a route: from the head to the node as long as our connection lives, or by the job back to the head. */
+import {ask, type Ask} from '../ask.ts'
+import {messageOf} from '../errors.ts'
+import {quote} from '../shell.ts'
+import type {Endpoint} from '../ssh/remote.ts'
+import {headLegScript, reverseProgram} from '../tunnel/ssh-leg.ts'
+import type {OpenToServer} from '../tunnel/tunnel.ts'
+import {askForLeg, dropLeg, legListens} from './legs.ts'
+import {closed, headMustForward, hostOf, within, type RouteContext} from './route-context.ts'
+
+/** Streams to the server's end of a leg, not proved yet. */
+export interface Reached {
+  open: OpenToServer
+  lost: Promise<string>
+  close(): Promise<void>
+}
+
+const HEAD_LEG_MS = 30_000
+
+/** Starts ssh on the head. Throws `no-route` with ssh's own words where it cannot log in to the node. */
+export async function openHeadLeg(context: RouteContext, listen: 'socket' | 'port', to: Endpoint): Promise<Reached> {
+  const {link: {head}, record, facts, nodeName, signal, deps} = context
+  const stopping = new AbortController()
+  const said: string[] = []
+  let up!: (at: Endpoint) => void
+  const listens = new Promise<Endpoint>((resolve) => (up = resolve))
+  const script = headLegScript({
+    id: `head-${deps.randomHex(6)}`,
+    dir: facts.remoteDir === '' ? null : facts.remoteDir,
+    names: record.names,
+    hostKeys: record.hostKeys.map(({type, key}) => `${type} ${key}`),
+    listen,
+    to,
+  })
+  const ended = head.follow(script, (line) => {
+    const [, kind, place] = /^up (socket|port) (.+)$/.exec(line) ?? []
+    if (place !== undefined) up(kind === 'socket' ? {kind, path: place} : {kind: 'tcp', host: '127.0.0.1', port: Number(place)})
+    else said.push(line.replace(/^(failed|ended) /, ''))
+  }, stopping.signal)
+  const over = ended.then(() => said.at(-1) ?? 'ssh has ended', (error: unknown) => messageOf(error))
+  const close = async () => {
+    stopping.abort()
+    await over
+  }
+  try {
+    const late = () => closed(`ssh on ${hostOf(head)} did not get to ${nodeName}`, null)
+    const at = await within(HEAD_LEG_MS, Promise.race([listens, aborted(signal), over.then((why) => { throw headRefused(context, why) })]), {clock: deps.clock, late})
+    return {open: () => head.open(at), lost: over.then((why) => `ssh from ${hostOf(head)} to ${nodeName} ended: ${why}`), close}
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error)
+    signal.addEventListener('abort', () => reject(signal.reason as Error), {once: true})
+  })
+}
+
+function headRefused({link: {head}, nodeName}: RouteContext, why: string) {
+  const isRefused = /denied|authentication|verification/i.test(why)
+  return closed(`ssh on ${hostOf(head)} does not get to ${nodeName}: ${why}`, isRefused ? `SSH logins from ${hostOf(head)} to the compute nodes without a password, by a key or by host-based login` : null)
+}
+
+/** What the head calls hosts of these names, as addresses. */
+export function headAddresses(names: readonly string[]): Ask<string[]> {
+  return {
+    script: `getent ahosts ${names.map(quote).join(' ')} | awk '!seen[$1]++ {print $1}'; exit 0`,
+    read: ({stdout}) => stdout.split('\n').filter((line) => line !== '' && !/^(127\.|::1$)/.test(line)),
+  }
+}
+
+interface HeadHost {
+  user: string
+  names: string[]
+  hostKeys: string[]
+}
+
+/** The very host that we are logged in to: a name may mean several. */
+const whoIsTheHead: Ask<HeadHost> = {
+  script: `echo "user $(id -un)"
+for name in "$(hostname -f 2>/dev/null)" "$(hostname)" $(hostname -I 2>/dev/null); do echo "name $name"; done
+for file in /etc/ssh/ssh_host_*_key.pub; do [ -r "$file" ] && read -r type key rest <"$file" && echo "key $type $key"; done
+exit 0`,
+  read({stdout}) {
+    const all = (key: string) => stdout.split('\n').filter((line) => line.startsWith(`${key} `)).map((line) => line.slice(key.length + 1).trim())
+    return {user: all('user')[0] ?? '', names: [...new Set(all('name').filter((name) => name !== ''))], hostKeys: all('key')}
+  },
+}
+
+const REVERSE_MS = 30_000
+/** Kernels take 108 bytes. */
+const MAX_SOCKET_PATH = 100
+
+/**
+ * The job's own ssh to the head, from the server's socket to a socket in the session's directory; null where that cannot
+ * be made there. With `to`, from that port of the node to a port of the head's loopback. Throws `no-route`.
+ */
+export async function openReverseLeg(context: RouteContext, to: Endpoint | null, fresh: boolean): Promise<(Reached & {reused: boolean}) | null> {
+  const {facts, link: {head}, signal} = context
+  const {user, names, hostKeys} = await ask(head.run, whoIsTheHead, {signal})
+  // Of a head that is several hosts each has its own.
+  const kind = `${to === null ? 'reverse' : 'reverseport'}-${names[0]?.replace(/[^\w.]/g, '_') ?? 'head'}`
+  const socketOf = (id: string) => `${facts.remoteDir}/${id}.sock`
+  if (to === null && socketOf(`${kind}-99`).length > MAX_SOCKET_PATH) return null
+  const program = (id: string) => reverseProgram({id, dir: facts.remoteDir, hosts: names, hostKeys, user, socket: to === null ? socketOf(id) : null, to})
+  const leg = await askForLeg(kind, fresh, {context, program})
+  const close = () => dropLeg(leg, context)
+  try {
+    if (to === null) await socketAppears(socketOf(leg.id), leg.id, context)
+    const at: Endpoint = to === null ? {kind: 'socket', path: socketOf(leg.id)} : {...(await legListens(leg, context)), kind: 'tcp'}
+    return {open: () => head.open(at), lost: new Promise<never>(() => {}), close, reused: leg.reused}
+  } catch (error) {
+    if (signal.aborted) throw error
+    await close()
+    const why = messageOf(error)
+    if (to === null && /forwarding failed/.test(why)) return null
+    throw closed(`ssh from the node does not get to ${hostOf(head)}: ${why}`, /forwarding failed/.test(why) ? headMustForward(head) : `SSH logins from the compute nodes to ${hostOf(head)} without a password`)
+  }
+}
+
+/** Of ssh's socket only the head can tell; of a failure, the job does. */
+async function socketAppears(path: string, id: string, {link: {head}, watch, signal, deps}: RouteContext): Promise<void> {
+  const giveUp = new AbortController()
+  const script = `until [ -S ${quote(path)} ]; do sleep 0.2 2>/dev/null || sleep 1; done; echo there`
+  const there = new Promise<void>((resolve, reject) => {
+    head.follow(script, (line) => line === 'there' && resolve(), AbortSignal.any([signal, giveUp.signal])).catch(reject)
+  })
+  const failed = watch.until((now) => (now.record?.legs[id]?.state === 'failed' ? now.record.legs[id] : null)).then((leg) => {
+    throw closed(leg.state === 'failed' ? leg.why : '', null)
+  })
+  failed.catch(() => {})
+  try {
+    await within(REVERSE_MS, Promise.race([there, failed]), {clock: deps.clock, late: () => closed('nothing came of it in time', null)})
+  } finally {
+    giveUp.abort()
+  }
+}
