@@ -23,7 +23,10 @@ export async function checkLogin({cluster}: StartOptions, checks: CheckList, {si
     checks.note(...told(fact))
   }
   try {
-    return await connect(cluster, {signal, witness})
+    const link = await connect(cluster, {signal, witness})
+    // The system's ssh does not tell what it sees on the way.
+    if (cluster.kind === 'ssh' && !seen.get(hops.at(-1) ?? '')?.has('logged-in')) checks.note('login', `${link.head.label}, with the system’s ssh`)
+    return link
   } catch (error) {
     const missing = hops.flatMap((hop, i) => {
       const done = seen.get(hop)
@@ -32,7 +35,7 @@ export async function checkLogin({cluster}: StartOptions, checks: CheckList, {si
       return steps.map(([step]) => ({step: `${hop}: ${step}`, name: step}))
     })
     const failed = missing.findIndex(({name}) => name !== 'resolve' || notFound(error))
-    const at = missing[failed] ?? {step: 'ssh configuration'}
+    const at = missing[failed] ?? {step: error instanceof JnodeError && error.code === 'config' ? 'ssh configuration' : 'login'}
     checks.fail(at.step, error)
     for (const {step} of missing.slice(failed + 1)) checks.skip(step, `not reached: ${at.step} failed`)
     return null

@@ -73,6 +73,13 @@ test('all is well: every step with what was seen, in order, by one login per hop
   await nothingLeft(lab)
 })
 
+test('with the system’s ssh: the same steps but those of the login, which it keeps to itself', async () => {
+  const {exitCode, checks} = await report('--host head --transport openssh')
+  expect({exitCode, login: checks.filter(({step}) => /login$/.test(step))}).toMatchObject({exitCode: 0, login: [{state: 'ok', saw: 'alice@head, with the system’s ssh'}]})
+  expect(stepsOf(checks, 'ok')).toEqual(expect.arrayContaining(['configuration', 'Grid Engine', 'scheduler', 'home directory', 'Jupyter']))
+  expect(await broken('--host nosuch.example --transport openssh')).toMatchObject({step: matching(/: connect$|^login$/), exitCode: 3, saw: matching(/nosuch\.example/)})
+})
+
 test('in words: what failed has its mending on the next line, what comes after it is not tried', async () => {
   const {exitCode, stdout} = await jnode.run('doctor --host head:2222')
   expect(exitCode).toBe(3)
