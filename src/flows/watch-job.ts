@@ -64,7 +64,7 @@ export interface Pace {
 /** While somebody waits: 2 s at first, 15 s later. */
 export const EAGER: Pace = {firstMs: 2000, lastMs: 15_000, lateMs: 30_000, follow: true}
 /** While all is well and only the end is of interest. */
-export const GENTLE: Pace = {firstMs: 30_000, lastMs: 60_000, lateMs: 60_000, follow: false}
+export const GENTLE: Pace = {firstMs: 30_000, lastMs: 60_000, lateMs: 60_000, follow: false, freshMs: 25_000}
 
 const GROWTH = 1.25
 /** A Grid Engine that gives no answer is asked less and less, down to this. */
