@@ -55,8 +55,8 @@ describe.each(PAGES)('%s', (page) => {
   test('names only npm scripts and variables that exist', () => {
     for (const [, script] of text.matchAll(/npm run ([a-z:]+)/g)) expect(Object.keys(scripts)).toContain(script)
     const variables = new Set(Object.values(commands).flatMap((command) => Object.values({...command.baseFlags, ...command.flags}).map((flag) => ('env' in flag ? flag.env : undefined))))
-    // The test cluster's own.
-    for (const [, variable] of text.matchAll(/\b(JNODE_[A-Z_]*[A-Z])\b/g)) expect([...variables, 'JNODE_LAB', 'JNODE_SCREENSHOTS']).toContain(variable)
+    // The tests' own.
+    for (const [, variable] of text.matchAll(/\b(JNODE_[A-Z_]*[A-Z])\b/g)) expect([...variables, 'JNODE_LAB', 'JNODE_FUZZ_RUNS', 'JNODE_FUZZ_SEED', 'JNODE_SCREENSHOTS']).toContain(variable)
   })
 
   test('points only to files that exist', () => {
