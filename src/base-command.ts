@@ -42,7 +42,7 @@ export abstract class BaseCommand extends Command {
     const reporter = await makeReporter(process.stderr, flags.quiet || (json && !flags.verbose) ? 'quiet' : flags.verbose ? 'verbose' : 'normal')
     this.reporter = reporter
     const terminal = terminalPrompter(process, (work) => reporter.pause(work))
-    const runtime = makeRuntime({env: process.env, tell: reporter.tell, prompter: choosePrompter(terminal, process.env)})
+    const runtime = makeRuntime({env: process.env, tell: reporter.tell, prompter: choosePrompter(terminal, process.env), background: false})
     this.runtime = runtime
     return {...runtime, reporter}
   }

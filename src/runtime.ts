@@ -28,6 +28,8 @@ export interface Outside {
   env: NodeJS.ProcessEnv
   tell: Tell
   prompter: Prompter
+  /** Whether this process is a keeper in the background. */
+  background: boolean
 }
 
 async function open(url: string, browser: string | null, signal?: AbortSignal): Promise<void> {
@@ -41,12 +43,12 @@ type ConnectFlags = {port?: string; wait?: string; browser?: string; 'no-browser
 export type Runtime = ReturnType<typeof makeRuntime>
 
 /** Nothing is opened, read or loaded before it is asked for. */
-export function makeRuntime({env, tell, prompter}: Outside) {
+export function makeRuntime({env, tell, prompter, background}: Outside) {
   const {configFile, siteConfigFiles, stateDir} = userPaths(env)
   const config = once(() => loadConfig(configFile, siteConfigFiles))
   const hasLocalQsub = once(() => onPath('qsub', env))
   const place = async (flags: PlaceFlags): Promise<ClusterTarget> => resolveCluster(resolvePlace(flags, env), await config(), hasLocalQsub())
-  const {connect, ...connections} = links({stateDir, tell, logIn: logInWith({env, tell, prompter, stateDir})})
+  const {connect, ...connections} = links({stateDir, tell, lending: background, logIn: logInWith({env, tell, prompter, stateDir})})
   const deps: Deps = {
     async connect(cluster, options) {
       const link = await connect(cluster, options)

@@ -23,6 +23,8 @@ export interface ForegroundOptions {
   browser: string | null
   open(url: string, browser: string | null, signal?: AbortSignal): Promise<void>
   notify(title: string, text: string): void
+  /** Lends the connection to other commands. */
+  links: {offer(): Promise<void>}
   signal: AbortSignal
 }
 
@@ -47,6 +49,7 @@ export async function foreground(bringAbout: () => Promise<OpenSession>, options
     line.close()
     throw error
   })
+  void options.links.offer()
   await reporter.close('done')
   const ready = view(held.status())
   process.stdout.write(`${ready.url}\n`)

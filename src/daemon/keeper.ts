@@ -51,7 +51,7 @@ const prompterFor = ({canAsk, unattended}: Pick<Prompter, 'canAsk' | 'unattended
 })
 
 function run(task: KeeperTask, person: Pick<Prompter, 'canAsk' | 'unattended'>): Promise<void> {
-  const runtime = makeRuntime({env: process.env, tell, prompter: prompterFor(person)})
+  const runtime = makeRuntime({env: process.env, tell, prompter: prompterFor(person), background: true})
   const cluster = task.kind === 'start' ? task.options.cluster : task.cluster
   const {signal} = abort
   end = () => void runtime.links.end()

@@ -15,6 +15,11 @@ import {shareLink, type OwnLink, type SharedLink} from './shared-link.ts'
 
 export interface LinksOptions {
   stateDir: string
+  /**
+   * Lend from the login on, since this process stays as long as somebody borrows. A command in the foreground does not: it
+   * would take down with it, when it fails or is interrupted, what others are in the middle of; it lends once it is asked to `offer`.
+   */
+  lending: boolean
   tell: Tell
   logIn(cluster: ClusterTarget, options: ConnectOptions): Promise<OwnLink>
 }
@@ -23,9 +28,10 @@ export interface LinksOptions {
 const TRIES = 10
 const ALIVE_WITHIN_MS = 4000
 
-export function links({stateDir, tell, logIn}: LinksOptions) {
+export function links({stateDir, tell, logIn, ...options}: LinksOptions) {
+  let {lending} = options
   /** The connections of this process, each held until it needs a new one or ends. */
-  const own = new Map<string, {shared: SharedLink; base: ClusterLink}>()
+  const own = new Map<string, {shared: SharedLink; base: ClusterLink; path: string | null}>()
   const tellWaiting = () => tell({kind: 'progress', text: 'another jnode is logging in; waiting for it'})
 
   async function logInHere(cluster: ClusterTarget, options: ConnectOptions, lender: Lender | null): Promise<ClusterLink> {
@@ -33,7 +39,7 @@ export function links({stateDir, tell, logIn}: LinksOptions) {
       const shared = shareLink(await logIn(cluster, options))
       const link = shared.hold()
       const base = shared.hold()
-      own.set(wayTo(cluster), {shared, base})
+      own.set(wayTo(cluster), {shared, base, path: placeOf(stateDir, cluster)})
       // A reconnect ends what it replaces, so it must be able to end this.
       if (options.silent) await base.close()
       void shared.closed.then(() => {
@@ -67,7 +73,7 @@ export function links({stateDir, tell, logIn}: LinksOptions) {
         case 'silent':
           return logInHere(cluster, options, null)
         case 'nobody': {
-          if (!options.lend) return logInHere(cluster, options, null)
+          if (!options.lend || !lending) return logInHere(cluster, options, null)
           const lender = await takePlace(path)
           if (lender) return logInHere(cluster, options, lender)
         }
@@ -91,6 +97,11 @@ export function links({stateDir, tell, logIn}: LinksOptions) {
         await mine.shared.end()
       }
       return borrowOrLogIn(cluster, options)
+    },
+    /** From now on this process keeps a session: what it has is lent, and what it will have. */
+    async offer(): Promise<void> {
+      lending = true
+      for (const {shared, path} of own.values()) if (path !== null) (await takePlace(path))?.lend(shared)
     },
     /** This process is done; what it lends stays as long as somebody uses it. */
     async leave(): Promise<void> {

@@ -62,6 +62,18 @@ test('every command while a keeper lives goes over its connection, and another s
   await nothingLeft(lab)
 })
 
+test('a session in the foreground lends its connection once it is ready', async () => {
+  const front = jnode.spawn('start a --host head --no-browser')
+  await until('it is ready', () => front.stdout().includes('token='))
+  const logins = await countLogins(lab)
+  expect((await jnode.ok<{sessions: SessionView[]}>('list')).sessions).toMatchObject([{name: 'a', tunnel: 'connected'}])
+  expect(await logins()).toEqual(NONE)
+  front.signal('SIGINT')
+  expect((await front.ended).exitCode).toBe(130)
+  await jnode.ok('stop a')
+  await nothingLeft(lab)
+})
+
 test('five sessions at the same moment log in once', async () => {
   const logins = await countLogins(lab)
   const names = ['a', 'b', 'c', 'd', 'e']
