@@ -22,7 +22,7 @@ test('on the head node itself: the same commands, without SSH to the head', asyn
   expect(session).toMatchObject({cluster: 'local', state: 'ready', node: 'node1.local', tunnel: 'connected'})
   expect(await answers(lab, session.url!, head)).toEqual(OPEN)
   expect(await logins()).toEqual({gateway: 0, head: 0, node1: 1, node2: 0})
-  expect((await jnode.run('list', head)).stdout).toMatch(/^here +local +\d+ +ready/m)
+  expect((await jnode.run('list', head)).stdout).toMatch(/^here +\d+ +ready/m)
   // It is an ordinary session of the cluster: a laptop can come to it.
   const there = await jnode.ok('connect here --host head')
   expect(there).toMatchObject({jobId: session.jobId, url: session.url})
