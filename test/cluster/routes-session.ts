@@ -1,0 +1,55 @@
+/** One running session to which each row of the table of sites is another way. */
+import {afterAll, afterEach, beforeAll, expect, test} from 'vitest'
+import type {SessionView} from '../../src/flows/session-view.ts'
+import {answers, jnodeIn, nothingLeft, OPEN, sweep} from './jnode.ts'
+import type {Lab} from './lab.ts'
+import type {Row} from './routes-table.ts'
+import {siteIn} from './site.ts'
+
+export function routesOf(lab: Lab, rows: readonly Row[]): void {
+  const jnode = jnodeIn(lab)
+  const site = siteIn(lab)
+  const forget = () => lab.exec('laptop', 'alice', 'rm -rf ~/.local/state/jnode/routes')
+
+  beforeAll(async () => {
+    await site.set({})
+    await jnode.ok('start ways --host head --node node1')
+    await jnode.ok('disconnect ways')
+  })
+  afterEach(async () => {
+    await jnode.run('disconnect ways')
+    // A login that stands goes on although it would not be let in again: the job's own, back to the head.
+    await lab.endSessions('head')
+    await forget()
+  })
+  afterAll(async () => {
+    await site.asBefore()
+    await sweep(lab)
+  })
+
+  test.each(rows.map((row) => [row.site, row] as const))('%s', async (_, {is, route, ask}) => {
+    await site.set(is)
+    if (route === null) {
+      const failure = await jnode.fails('connect ways')
+      expect(failure).toMatchObject({exitCode: 9, code: 'no-route', message: expect.stringContaining('No way from head to the server on node1.local works') as string})
+      expect(failure.hint).toMatch(/^Ask the cluster’s support for /)
+      expect(failure.hint).toMatch(ask!)
+      return
+    }
+    const session = await jnode.ok('connect ways')
+    expect(session.route, JSON.stringify(session.routes)).toBe(route)
+    expect(await answers(lab, session.url!)).toEqual(OPEN)
+    // Why the safer ones fell out is told, also to who asks later.
+    const told = (await jnode.ok<SessionView>('status ways')).routes!
+    expect(told).toEqual(session.routes)
+    expect(told.at(-1)).toMatchObject({route, works: true})
+    for (const {works, seen} of told.slice(0, -1)) expect([works, seen]).toEqual([false, expect.stringMatching(/./)])
+  })
+
+  test('after all that, nothing is left', async () => {
+    await site.set({})
+    await jnode.ok('stop ways')
+    await forget()
+    await nothingLeft(lab)
+  })
+}
