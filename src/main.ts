@@ -6,6 +6,7 @@ import Clean from './commands/clean.ts'
 import Connect from './commands/connect.ts'
 import Disconnect from './commands/disconnect.ts'
 import Doctor from './commands/doctor.ts'
+import Init from './commands/init.ts'
 import List from './commands/list.ts'
 import Logs from './commands/logs.ts'
 import Open from './commands/open.ts'
@@ -20,6 +21,7 @@ export const COMMANDS = {
   connect: Connect,
   disconnect: Disconnect,
   doctor: Doctor,
+  init: Init,
   list: List,
   logs: Logs,
   open: Open,

@@ -7,6 +7,7 @@ import {clusterOfSession, resolveCluster, withTransport, type ClusterTarget} fro
 import {loadConfig, type Config} from './config/load.ts'
 import {checkSessionName, makeUpName} from './config/name.ts'
 import {userPaths} from './config/paths.ts'
+import {resolveInit, type InitPlace} from './config/init-place.ts'
 import {resolvePlace, resolveStart, resolveTunnel, type StartFlags, type StartOptions} from './config/start-options.ts'
 import {keeperDirectory} from './daemon/control.ts'
 import {links} from './daemon/links.ts'
@@ -83,6 +84,14 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
       return {name: checked ?? (await freeName(deps)), options}
     },
     sshVersion: () => sshVersion(env),
+    /** Which cluster `init` learns, and under which name; the file that it writes need not exist. */
+    async resolveInit(name: string | null, flags: PlaceFlags): Promise<InitPlace & {configFile: string}> {
+      return {...resolveInit(name, resolvePlace(flags, env), {config: await config(), hasLocalQsub: hasLocalQsub()}), configFile}
+    },
+    /** Whether anything says where a cluster is. */
+    async knowsCluster(name: string | null, flags: PlaceFlags): Promise<boolean> {
+      return isPlace(flags) || hasLocalQsub() || name !== null || (await config()).clusters.size > 0
+    },
     resolveTunnel: (flags: ConnectFlags) => resolveTunnel(flags, env),
     /** What a command needs to find the session that is meant. */
     async wanted(name: string | null, flags: PlaceFlags): Promise<Wanted> {

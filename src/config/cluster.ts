@@ -50,9 +50,7 @@ function clusterMeant({cluster, host, jump}: Place, config: Config, hasLocalQsub
   if (hasLocalQsub) return target(LOCAL, {host: LOCAL, jump: [], settings: NO_SETTINGS})
   throw new JnodeError('config', 'No cluster is configured, and this machine has no qsub', {
     hint: `Name the head node, where qsub is: jnode start --host you@head.example.org (and --jump you@gateway on the way),
-or write it once and for all into ${config.file}:
-  [clusters.NAME]
-  host = "you@head.example.org"`,
+or once and for all: jnode init --host you@head.example.org`,
   })
 }
 

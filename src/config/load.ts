@@ -57,7 +57,7 @@ export interface Config {
 }
 
 /** What one file says. */
-interface Layer {
+export interface Layer {
   file: string
   defaultCluster: string | null
   clusters: ReadonlyMap<string, Partial<SiteSettings> & {host?: string; jump?: string[]}>
@@ -99,14 +99,15 @@ async function readLayer(file: string): Promise<Layer | null> {
   return parseLayer(text, file)
 }
 
-function parseLayer(text: string, file: string): Layer {
+/** What a file of this text says. Throws `config`. */
+export function parseLayer(text: string, file: string): Layer {
   const raw = parseToml(text, file)
   const checked = configShape.safeParse(raw)
   if (!checked.success) throw explain(checked.error.issues, raw, file)
   return understand(checked.data, file)
 }
 
-async function readText(file: string): Promise<string | null> {
+export async function readText(file: string): Promise<string | null> {
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {

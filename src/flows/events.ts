@@ -1,6 +1,6 @@
 /** Everything a flow finds worth telling. `ui/` decides how it looks; nothing here is printed by a flow. */
 
-export type StepId = 'login' | 'submit' | 'wait' | 'jupyter' | 'shutdown' | 'remove' | 'clean' | 'check'
+export type StepId = 'login' | 'learn' | 'submit' | 'wait' | 'jupyter' | 'shutdown' | 'remove' | 'clean' | 'check'
 
 export type FlowEvent =
   /** A step begins; the one before it is done. */

@@ -77,7 +77,7 @@ function modules(names: string[]): string[] {
 }
 
 // Old Environment Modules return 0 whatever happens: there only LOADEDMODULES tells.
-const MODULE_COMMAND = `why module-failed 'there is no "module" command here'
+export const MODULE_COMMAND = `why module-failed 'there is no "module" command here'
 for file in "\${MODULESHOME-}/init/bash" "\${LMOD_PKG-}/init/bash" /etc/profile.d/modules.sh /etc/profile.d/lmod.sh \\
   /etc/profile.d/z00_lmod.sh /usr/share/modules/init/bash /usr/share/lmod/lmod/init/bash; do
   command -v module >/dev/null && break
@@ -100,7 +100,7 @@ conda activate ${word(environment)} || exit 1`
 
 // `conda activate` needs the shell function from conda.sh, which `conda init` gives to interactive shells only.
 // "command -v" prints a bare name for a function and a path for a program.
-const CONDA_COMMAND = `why conda-failed 'there is no conda here; if a module brings it, name that with --module'
+export const CONDA_COMMAND = `why conda-failed 'there is no conda here; if a module brings it, name that with --module'
 conda=$(command -v conda)
 if [ "$conda" != conda ]; then
   [ -n "$conda" ] || conda=$(sed -n "s/^__conda_setup=.\\$('\\([^']*\\)'.*/\\1/p" ~/.bashrc ~/.bash_profile 2>/dev/null | head -n 1)

@@ -5,8 +5,8 @@
 import {readdir, readFile, rm, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
+import {replaceFile} from '../replace-file.ts'
 import {sessionFactsSchema, type SessionFacts} from './facts.ts'
-import {replaceFile} from './replace-file.ts'
 
 export interface StoredSessions {
   /** The oldest first. */

@@ -2,7 +2,7 @@
 import {readFile, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import * as z from 'zod'
-import {replaceFile} from './replace-file.ts'
+import {replaceFile} from '../replace-file.ts'
 
 const memorySchema = z.object({
   route: z.string(),

@@ -1,4 +1,5 @@
 import {execFileSync, spawn} from 'node:child_process'
+import {readFileSync} from 'node:fs'
 import {fileURLToPath} from 'node:url'
 import {describe, expect, test} from 'vitest'
 import {makeWorld, usePackage, type World} from './world.ts'
@@ -41,6 +42,16 @@ describe.skipIf(!python)('in a terminal', () => {
     // The cursor is given back.
     expect(drawn.lastIndexOf('\u001B[?25h')).toBeGreaterThanOrEqual(drawn.lastIndexOf('\u001B[?25l'))
     expect(world.cluster.grid.jobs()).toHaveLength(1)
+  })
+
+  test('init shows what it would write, and writes it when told to', async () => {
+    const world = await makeWorld()
+    const before = readFileSync(world.laptop.configFile, 'utf8')
+    const no = await inTerminal(world, ['init'], ['@[Y/n]', 'n'], [40, 200])
+    expect(no).toMatchObject({exitCode: 0, shown: expect.stringMatching(/pe = "smp" {2}# learnt: [^]*Write this into .*config\.toml\? \[Y\/n\][^]*Nothing was written\./) as string})
+    expect(readFileSync(world.laptop.configFile, 'utf8')).toBe(before)
+    expect(await inTerminal(world, ['init'], ['@[Y/n]', 'y'], [40, 200])).toMatchObject({exitCode: 0, shown: expect.stringContaining('Written into') as string})
+    expect(readFileSync(world.laptop.configFile, 'utf8')).toContain('pe = "smp"  # learnt:')
   })
 
   const asksTwice = () => makeWorld({logins: {gateway: {methods: ['password']}, head: {methods: ['password']}}})

@@ -100,9 +100,7 @@ describe('told in words', () => {
       code: 'config',
       message: 'No cluster is configured, and this machine has no qsub',
       hint: `Name the head node, where qsub is: jnode start --host you@head.example.org (and --jump you@gateway on the way),
-or write it once and for all into /me/config.toml:
-  [clusters.NAME]
-  host = "you@head.example.org"`,
+or once and for all: jnode init --host you@head.example.org`,
     })
   })
 

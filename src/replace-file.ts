@@ -1,4 +1,4 @@
-/** A file of ours that is whole whoever else writes it, and for the user's eyes only. */
+/** A file that is whole whoever else writes it, and as a rule for the user's eyes only. */
 import {randomBytes} from 'node:crypto'
 import {mkdir, open, rename, rm} from 'node:fs/promises'
 import {dirname} from 'node:path'
@@ -7,11 +7,11 @@ import {dirname} from 'node:path'
  * Makes the directory (0700), writes beside the file and renames. Not by write-file-atomic 7: it writes once and looks not at how much was
  * written, so that on a full disk it puts a truncated file in the place of the good one and reports success.
  */
-export async function replaceFile(file: string, text: string): Promise<void> {
+export async function replaceFile(file: string, text: string, mode = 0o600): Promise<void> {
   await mkdir(dirname(file), {recursive: true, mode: 0o700})
   const beside = `${file}.${randomBytes(6).toString('hex')}`
   try {
-    const handle = await open(beside, 'wx', 0o600)
+    const handle = await open(beside, 'wx', mode)
     try {
       await handle.writeFile(text)
       await handle.sync()

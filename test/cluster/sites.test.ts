@@ -1,0 +1,199 @@
+/** Masters of other sites: after `init`, the same flags get the same session on each of them. One live master is changed and put back. */
+import {afterAll, afterEach, beforeAll, expect, test} from 'vitest'
+import type {InitResult} from '../../src/flows/init.ts'
+import {answers, jnodeIn, nothingLeft, OPEN, sweep} from './jnode.ts'
+import {until} from './run.ts'
+import {NODES, fqdn} from './topology.ts'
+import {useLab} from './use-lab.ts'
+
+const lab = await useLab()
+const jnode = jnodeIn(lab)
+const UNCONFIGURED = {env: {XDG_CONFIG_HOME: '/nonexistent'}}
+const WANTED = '--cores 4 --mem 2G'
+
+/** Everything that a test may change. */
+let usual: {complexes: string; queue: string; hosts: Map<string, string>; environments: Map<string, string>}
+
+beforeAll(async () => {
+  const names = (await lab.qconf(['-spl'])).trim().split('\n')
+  const shown = async (option: string, name: string) => [name, await lab.qconf([option, name])] as const
+  usual = {
+    complexes: withoutComments(await lab.qconf(['-sc'])),
+    queue: await lab.qconf(['-sq', 'all.q']),
+    hosts: new Map(await Promise.all(NODES.map((node) => shown('-se', fqdn(node))))),
+    environments: new Map(await Promise.all(names.map((name) => shown('-sp', name)))),
+  }
+})
+
+afterEach(async ({task}) => {
+  await lab.exec('laptop', 'alice', 'rm -rf ~/.config/jnode')
+  if (task.result?.state === 'fail') await sweep(lab)
+  await putBack()
+})
+
+afterAll(async () => {
+  expect(withoutComments(await lab.qconf(['-sc']))).toBe(usual.complexes)
+  expect(await lab.qconf(['-sq', 'all.q'])).toBe(usual.queue)
+  await lab.nodesReady()
+})
+
+interface Site {
+  /** Lines of `qconf -sc` in the place of those of the same name. */
+  complexes?: string[]
+  /** complex_values of both nodes. */
+  values?: string
+  /** Parallel environments in the place of all others: name and allocation rule. */
+  environments?: [name: string, rule: string][]
+  prolog?: string
+}
+
+async function become({complexes = [], values, environments, prolog}: Site): Promise<void> {
+  const changed = new Set(complexes.map((line) => line.split(' ')[0]))
+  await lab.qconf(['-Mc'], [...usual.complexes.split('\n').filter((line) => !changed.has(line.split(/\s/)[0])), ...complexes].join('\n'))
+  if (values !== undefined) for (const node of NODES) await lab.qconf(['-rattr', 'exechost', 'complex_values', values, fqdn(node)])
+  if (environments !== undefined) await replaceEnvironments(new Map(environments.map(([name, rule]) => [name, environment(name, rule)])))
+  if (prolog !== undefined) await lab.qconf(['-rattr', 'queue', 'prolog', prolog, 'all.q'])
+}
+
+async function putBack(): Promise<void> {
+  // First the hosts, for a resource that a host has cannot be taken away.
+  for (const [name, text] of usual.hosts) await lab.qconf(['-rattr', 'exechost', 'complex_values', /^complex_values +(\S+)/m.exec(text)![1]!, name])
+  await lab.qconf(['-Mc'], usual.complexes)
+  if ((await lab.qconf(['-sq', 'all.q'])) === usual.queue) return
+  await replaceEnvironments(usual.environments)
+  await lab.qconf(['-Mq'], usual.queue.trimEnd())
+}
+
+async function replaceEnvironments(wanted: ReadonlyMap<string, string>): Promise<void> {
+  await lab.qconf(['-rattr', 'queue', 'pe_list', 'NONE', 'all.q'])
+  const there = await lab.qconf(['-spl']).then((names) => names.trim().split('\n'), () => [])
+  for (const name of there) await lab.qconf(['-dp', name])
+  for (const text of wanted.values()) await lab.qconf(['-Ap'], text.trimEnd())
+  if (wanted.size > 0) await lab.qconf(['-rattr', 'queue', 'pe_list', [...wanted.keys()].join(' '), 'all.q'])
+}
+
+function environment(name: string, rule: string): string {
+  return [...usual.environments.values()][0]!.replace(/^pe_name.*$/m, `pe_name ${name}`).replace(/^allocation_rule.*$/m, () => `allocation_rule ${rule}`)
+}
+
+function withoutComments(text: string): string {
+  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).join('\n')
+}
+
+const init = () => jnode.ok<InitResult>('init --host head --yes')
+
+/** What Grid Engine itself says that the job has asked for. */
+async function asked(jobId: string): Promise<{pe: string | undefined; resources: string[]}> {
+  const {stdout} = await lab.exec('head', 'alice', ['qstat', '-j', jobId])
+  const resources = /^hard resource_list: +(\S+)$/m.exec(stdout)?.[1]?.split(',') ?? []
+  return {pe: /^parallel environment: +(.+?) *$/m.exec(stdout)?.[1], resources: resources.sort()}
+}
+
+/** A session with the usual flags is ready, and asks for just that; without the configuration it asks for the same. */
+async function gives(expected: {pe: string; resources: string[]}, {more = '', unconfigured = ''} = {}): Promise<void> {
+  const {qsub} = await jnode.ok<{qsub: string}>(`start nb --dry-run --host head ${WANTED} ${more} ${unconfigured}`, UNCONFIGURED)
+  const requests = [...qsub.matchAll(/ -l (\S+)/g)].map(([, item]) => item!.replace('08:00:00', '28800'))
+  expect({pe: / -pe (\S+ \d+)/.exec(qsub)?.[1]!.replace(' ', ' range: '), resources: requests.sort()}).toEqual(expected)
+  const session = await jnode.ok(`start nb ${WANTED} ${more}`)
+  expect(session).toMatchObject({cluster: 'head', state: 'ready', slots: 4})
+  expect(await asked(session.jobId!)).toEqual(expected)
+  expect(await answers(lab, session.url!)).toEqual(OPEN)
+}
+
+async function stops(): Promise<void> {
+  await jnode.ok('stop nb')
+  await nothingLeft(lab)
+}
+
+test('smp, and h_vmem counted per slot', async () => {
+  await become({complexes: ['h_vmem h_vmem MEMORY <= YES YES 256M 0', 'mem_free mf MEMORY <= YES NO 0 0'], values: 'h_vmem=8G'})
+  const {table, learnt} = await init()
+  expect(table).toMatch(/^pe = "smp" {2}# learnt: .*mpi: \$fill_up/m)
+  expect(table).toMatch(/^memory = \{resource = "h_vmem", per = "slot"\} {2}# learnt: counted per slot/m)
+  expect(learnt.tight).toMatch(/h_vmem limits each process of this session to 256M/)
+  await gives({pe: 'smp range: 4', resources: ['h_vmem=512M']})
+  await stops()
+  const little = await jnode.run('start nb --cores 4 --mem 1G --dry-run')
+  expect(little.stderr).toMatch(/Warning: h_vmem limits each process of this session to 1G; it counts what is reserved.*\n.*--mem 2G/)
+})
+
+test('orte that spreads, environments of a fixed number, and mem_free that is only compared', async () => {
+  await become({complexes: ['mem_free mf MEMORY <= YES NO 0 0'], values: 'gpu=0', environments: [['orte', '$round_robin'], ['4way', '4'], ['12way', '12']]})
+  const {table} = await init()
+  expect(table).toMatch(/^# learnt: no pe: none gives any number of slots on one host \(12way: 12, 4way: 4, orte: \$round_robin\)/m)
+  expect(table).toMatch(/^memory = \{resource = "mem_free", per = "job"\}/m)
+  await gives({pe: '4way range: 4', resources: ['mem_free=2G']})
+  await stops()
+})
+
+test('memory that is counted once per job', async () => {
+  await become({complexes: ['m_mem_free mmf MEMORY <= YES JOB 0 0', 'mem_free mf MEMORY <= YES NO 0 0'], values: 'm_mem_free=8G', environments: [['threaded', '$pe_slots'], ['make', '$round_robin']]})
+  const {table} = await init()
+  expect(table).toMatch(/^pe = "threaded"/m)
+  expect(table).toMatch(/^memory = \{resource = "m_mem_free", per = "job"\} {2}# learnt: counted once per job/m)
+  await gives({pe: 'threaded range: 4', resources: ['m_mem_free=2G']})
+  await stops()
+})
+
+test('a job must name its time, and two resources for memory', async () => {
+  await become({complexes: ['h_rt h_rt TIME <= FORCED NO 0:0:0 0', 'tmem tmem MEMORY <= FORCED YES 0 0', 'h_vmem h_vmem MEMORY <= FORCED YES 0 0'], values: 'tmem=8G,h_vmem=8G'})
+  const {table} = await init()
+  expect(table).toMatch(/^time = "8h" {2}# learnt: a job must say how long/m)
+  expect(table).toMatch(/^mem = "4G" {2}# learnt: a job must ask for memory/m)
+  await gives({pe: 'smp range: 4', resources: ['h_rt=28800', 'h_vmem=512M', 'tmem=512M']}, {unconfigured: '--time 8h'})
+  await stops()
+  const timeless = await jnode.fails(`start nb --host head ${WANTED}`, UNCONFIGURED)
+  expect(timeless).toMatchObject({exitCode: 5, code: 'never-runs', message: expect.stringContaining('h_rt') as string})
+  await nothingLeft(lab)
+})
+
+test('no parallel environment at all: one sentence before anything is submitted, and one core works', async () => {
+  await become({environments: []})
+  const {table} = await init()
+  expect(table).toMatch(/^# learnt: no pe: there is none, so --cores above 1 cannot be had/m)
+  for (const [flags, who] of [['', {}], ['--host head', UNCONFIGURED]] as const) {
+    expect(await jnode.fails(`start nb ${WANTED} ${flags}`, who)).toEqual({
+      exitCode: 5, code: 'never-runs', message: 'This cluster has no parallel environment, so no job can have 4 slots', hint: expect.stringContaining('--cores 1') as string,
+    })
+  }
+  await nothingLeft(lab)
+  const session = await jnode.ok('start nb --mem 2G')
+  expect(await asked(session.jobId!)).toEqual({pe: undefined, resources: ['mem_free=2G']})
+  await stops()
+})
+
+test('GPUs that are counted, and a prolog that tells the job which are its own', async () => {
+  const prolog = '/home/gpu-prolog'
+  await lab.exec('head', 'root', `printf '#!/bin/sh\\necho CUDA_VISIBLE_DEVICES=1 >>"$SGE_JOB_SPOOL_DIR/environment"\\n' >${prolog}; chmod 755 ${prolog}`, {cwd: '/'})
+  await become({complexes: ['gpu gpu INT <= NO NO 0 0', 'ngpus ng INT <= YES JOB 0 0'], values: 'ngpus=2,mem_free=8G', prolog: `root@${prolog}`})
+  const {table} = await init()
+  expect(table).toMatch(/^gpu = \{resource = "ngpus"\} {2}# learnt: counted once per job; free now: 2 on node1\.local, 2 on node2\.local/m)
+  await gives({pe: 'smp range: 4', resources: ['mem_free=512M', 'ngpus=1']}, {more: '--gpus 1'})
+  expect(await jnode.ok('status nb')).toMatchObject({gpus: 'CUDA_VISIBLE_DEVICES=1'})
+  expect((await jnode.run('status nb')).stdout).toMatch(/^gpus +CUDA_VISIBLE_DEVICES=1$/m)
+  await stops()
+  await lab.exec('head', 'root', `rm ${prolog}`, {cwd: '/'})
+})
+
+test('queues, environments and projects of other people are left out; a project that jobs need is written down', async () => {
+  await lab.qconf(['-au', 'bob', 'others'])
+  await lab.qconf(['-au', 'alice', 'mine'])
+  try {
+    await lab.qconf(['-Aprj'], 'name theirs\noticket 0\nfshare 0\nacl others\nxacl NONE')
+    await lab.qconf(['-Aprj'], 'name ours\noticket 0\nfshare 0\nacl mine\nxacl NONE')
+    await become({environments: [['smp', '$pe_slots'], ['threads', '$pe_slots']]})
+    await lab.qconf(['-rattr', 'pe', 'user_lists', 'others', 'smp'])
+    await lab.qconf(['-rattr', 'queue', 'projects', 'ours theirs', 'all.q'])
+    const {table} = await init()
+    expect(table).toMatch(/^pe = "threads"/m)
+    expect(table).toMatch(/^project = "ours" {2}# learnt: a job must have a project/m)
+    const {jobId} = await jnode.ok(`start nb --no-wait ${WANTED}`)
+    expect(await asked(jobId!)).toEqual({pe: 'threads range: 4', resources: ['mem_free=512M']})
+    await until('the job runs', async () => (await lab.jobs('alice'))[0]?.state === 'r')
+    await stops()
+  } finally {
+    await putBack()
+    for (const name of ['theirs', 'ours']) await lab.qconf(['-dprj', name])
+    for (const name of ['others', 'mine']) await lab.qconf(['-dul', name])
+  }
+})
