@@ -1,5 +1,6 @@
 /** What all commands share: Ctrl-C as an abort, one place for errors and exit codes, progress on stderr. */
 import {Command, Errors, Flags} from '@oclif/core'
+import type {ReadStream} from 'node:tty'
 import {EXIT_CODES, JnodeError, messageOf} from './errors.ts'
 import {makeRuntime, type Runtime} from './runtime.ts'
 import {choosePrompter} from './ssh/prompt.ts'
@@ -36,12 +37,12 @@ export abstract class BaseCommand extends Command {
   }
 
   /** The real outside world, with a reporter as loud as the flags say. */
-  protected async outside(flags: {quiet: boolean; verbose: boolean; json?: boolean | undefined}): Promise<Runtime & {reporter: Reporter}> {
+  protected async outside(flags: {quiet: boolean; verbose: boolean; json?: boolean | undefined}, stdin: ReadStream = process.stdin): Promise<Runtime & {reporter: Reporter}> {
     const json = this.jsonEnabled()
     this.verbose = flags.verbose
     const reporter = await makeReporter(process.stderr, flags.quiet || (json && !flags.verbose) ? 'quiet' : flags.verbose ? 'verbose' : 'normal')
     this.reporter = reporter
-    const terminal = terminalPrompter(process, (work) => reporter.pause(work))
+    const terminal = terminalPrompter({stdin, stderr: process.stderr}, (work) => reporter.pause(work))
     const runtime = makeRuntime({env: process.env, tell: reporter.tell, prompter: choosePrompter(terminal, process.env), background: false})
     this.runtime = runtime
     return {...runtime, reporter}

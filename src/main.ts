@@ -10,6 +10,8 @@ import Init from './commands/init.ts'
 import List from './commands/list.ts'
 import Logs from './commands/logs.ts'
 import Open from './commands/open.ts'
+import SshConfig from './commands/ssh-config.ts'
+import Ssh from './commands/ssh.ts'
 import Start from './commands/start.ts'
 import Status from './commands/status.ts'
 import Stop from './commands/stop.ts'
@@ -25,6 +27,8 @@ export const COMMANDS = {
   list: List,
   logs: Logs,
   open: Open,
+  ssh: Ssh,
+  'ssh-config': SshConfig,
   start: Start,
   status: Status,
   stop: Stop,

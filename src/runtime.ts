@@ -15,9 +15,11 @@ import {messageOf} from './errors.ts'
 import type {Deps} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
+import type {NodeShell} from './flows/node-shell.ts'
 import {logInWith} from './log-in.ts'
 import {openStore} from './session/local-store.ts'
 import {routeStore} from './session/route-store.ts'
+import type {NodeConfig} from './ssh/node-config.ts'
 import type {Prompter} from './ssh/prompt.ts'
 import type {Remote} from './ssh/remote.ts'
 import {sshVersion} from './ssh/ssh-settings.ts'
@@ -73,6 +75,16 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
     program: fileURLToPath(new URL('keeper.js', import.meta.url)),
     open,
     notify: showNotice,
+    /** What ssh is told to reach a session's node. */
+    async nodeConfig(node: NodeShell, cluster: ClusterTarget): Promise<NodeConfig> {
+      const {nodeConfigOf} = await import('./node-ssh.ts')
+      return nodeConfigOf(node, cluster, {env, stateDir, store: deps.store, configured: (await config()).clusters.has(cluster.name)})
+    },
+    /** ssh to a session's node in this terminal; resolves with its exit status. */
+    async runSsh(node: NodeShell, cluster: ClusterTarget, words: readonly string[], {quiet}: {quiet: boolean}): Promise<number> {
+      const {runSsh} = await import('./node-ssh.ts')
+      return runSsh(await this.nodeConfig(node, cluster), words, {env, quiet})
+    },
     /** For a command whose main work is done: a browser that does not open is no reason to fail. */
     async tryToOpen(url: string, browser: string | null, signal: AbortSignal): Promise<void> {
       await open(url, browser, signal).catch((error: unknown) => tell({kind: 'warning', text: messageOf(error), hint: 'The URL is good all the same.'}))

@@ -22,6 +22,8 @@ export interface SessionStore {
   load(cluster: string, name: string): Promise<SessionFacts | null>
   list(): Promise<StoredSessions>
   remove(cluster: string, name: string): Promise<void>
+  /** Writes known_hosts text beside the session's file, to go with it; answers with the path. */
+  keepHostKeys(cluster: string, name: string, text: string): Promise<string>
   /** Files that are of no use to any version: cut short, or left by a save that did not get to its end. */
   debris(): Promise<{file: string; why: string}[]>
   removeFile(file: string): Promise<void>
@@ -40,11 +42,24 @@ const VERSION = 1
 export function openStore(stateDir: string): SessionStore {
   const root = join(stateDir, 'sessions')
   const fileOf = (cluster: string, name: string) => join(root, fileName(cluster), `${fileName(name)}.json`)
+  const keysOf = (cluster: string, name: string) => join(root, fileName(cluster), `${fileName(name)}.known_hosts`)
   return {
     save: (facts) => save(fileOf(facts.cluster, facts.name), facts),
     load: (cluster, name) => load(fileOf(cluster, name), name),
     list: () => list(root),
-    remove: (cluster, name) => removeFile(fileOf(cluster, name)),
+    async remove(cluster, name) {
+      await removeFile(keysOf(cluster, name))
+      await removeFile(fileOf(cluster, name))
+    },
+    async keepHostKeys(cluster, name, text) {
+      const file = keysOf(cluster, name)
+      try {
+        await replaceFile(file, text)
+      } catch (cause) {
+        throw cannot('be written', file, cause)
+      }
+      return file
+    },
     debris: () => debris(root),
     removeFile,
   }
