@@ -20,7 +20,7 @@ export interface CheckList {
   /** Does a step; answers with what it gave, or with null when it failed. */
   attempt<T>(step: string, work: () => Promise<T> | T, saw: (value: T) => string): Promise<T | null>
   /** Notes what was seen just now; the time since the last step is this one's. */
-  note(step: string, saw: string, more?: {action: string}): void
+  note(step: string, saw: string, warning?: {action: string | null}): void
   fail(step: string, error: unknown): void
   skip(step: string, why: string): void
 }
@@ -48,7 +48,7 @@ export function checkList({now}: Clock): CheckList {
         return null
       }
     },
-    note: (step, saw, more) => add({step, state: more ? 'warning' : 'ok', saw, action: more?.action ?? null}),
+    note: (step, saw, warning) => add({step, state: warning ? 'warning' : 'ok', saw, action: warning?.action ?? null}),
     fail(step, error) {
       const failure = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error), {cause: error})
       if (failure.code === 'interrupted') throw failure

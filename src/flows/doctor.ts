@@ -5,8 +5,11 @@ import {checkList, type Check, type CheckList} from './checks.ts'
 import type {Deps} from './deps.ts'
 import {checkLogin} from './login-checks.ts'
 import {checkSite} from './site-checks.ts'
+import type {OpenSession} from './open-session.ts'
+import {tryEveryRoute} from './routes.ts'
 import {start} from './start.ts'
 import {stopOpenSession} from './stop.ts'
+import {GENTLE, watchJob} from './watch-job.ts'
 
 export interface DoctorInput {
   /** Reads the configuration; throws `usage`, `config`. */
@@ -27,7 +30,7 @@ export interface Diagnosis {
 const WAIT_SECONDS = 300
 const RUN_SECONDS = 600
 
-const JOB_STEPS = ['job', 'route']
+const JOB_STEPS = ['job', 'routes']
 const SITE_STEPS = ['login shell', 'Grid Engine', 'scheduler', 'parallel environment', 'memory', 'home directory', 'Jupyter']
 
 export async function doctor(input: DoctorInput, deps: Deps): Promise<Diagnosis> {
@@ -63,13 +66,32 @@ async function checkCluster({sshVersion, job, signal}: DoctorInput, {name, optio
 async function checkJob(input: {name: string; options: StartOptions; signal: AbortSignal}, checks: CheckList, deps: Deps): Promise<void> {
   // A job that waits for long would be no answer, and a short one is started sooner.
   const options = {...input.options, waitSeconds: input.options.waitSeconds ?? WAIT_SECONDS, runSeconds: input.options.runSeconds ?? RUN_SECONDS}
-  const session = await checks.attempt('job', () => start({...input, options}, deps), ({facts, way}) => `job ${facts.jobId} ran on ${way.nodeName}, Jupyter (${facts.app}) answered`)
-  if (!session) return checks.skip('route', 'not reached: the session did not get ready')
-  checks.note('route', `${session.way.route}: the page came through it`)
+  const session = await checks.attempt('job', () => start({...input, options}, deps), ({facts, way}) => `job ${facts.jobId} ran on ${way.nodeName}, Jupyter (${facts.app}) answered by route ${way.route}`)
+  if (!session) return checks.skip('routes', 'not reached: the session did not get ready')
   try {
-    await stopOpenSession(session, deps, input.signal)
+    await checkRoutes(session, checks, deps, input.signal)
   } finally {
-    await session.tunnel.close()
-    await session.link.close()
+    try {
+      await stopOpenSession(session, deps, input.signal)
+    } finally {
+      await session.way.close()
+      await session.tunnel.close()
+      await session.link.close()
+    }
+  }
+}
+
+/** A byte through each route; that one does not work is no failure where another does. */
+async function checkRoutes(session: OpenSession, checks: CheckList, deps: Deps, signal: AbortSignal): Promise<void> {
+  const {facts, link, way} = session
+  const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, GENTLE)
+  try {
+    const record = await watch.until((now) => (now.record?.node ? now.record : null))
+    await tryEveryRoute({facts, link, watch, record, nodeName: way.nodeName, endpoint: way.endpoint, signal, deps}, ({route, works, seen, ask}) => {
+      if (works) checks.note(`route ${route}`, 'the server’s proof came through it')
+      else checks.note(`route ${route}`, seen, {action: ask === null ? null : `To have this one too, ask the cluster’s support for ${ask}.`})
+    })
+  } finally {
+    watch.stop()
   }
 }
