@@ -15,7 +15,7 @@ afterEach(async ({task}) => {
 
 const seconds = (n: number) => new Promise((resolve) => setTimeout(resolve, n * 1000))
 const asRoot = (host: 'head' | 'node1' | 'node2', command: string) => lab.exec(host, 'root', command, {cwd: '/'})
-const keeperGone = () => until('no process of alice on the laptop', async () => (await lab.processes('laptop', 'alice')).length === 0, 120_000)
+const keeperGone = () => until('no process of alice on the laptop', async () => (await lab.processes('laptop', 'alice')).length === 0, 300_000)
 const keeperLog = async () => (await lab.exec('laptop', 'alice', 'cat ~/.local/state/jnode/keeper.log')).stdout
 
 /** Grid Engine's master dies; answers with the way to start it again, which happens in any case. */
@@ -176,7 +176,8 @@ describe('the job', () => {
     const session = await jnode.ok('start k1 --host head --node node1')
     await asRoot('node1', 'pkill -KILL -u alice -f jupyter-')
     await keeperGone()
-    expect(await keeperLog()).toMatch(new RegExp(`k1: Job ${session.jobId} ended: Jupyter was killed by signal 9`))
+    // Who sent the signal cannot be told, and mostly it is a node without memory.
+    expect(await keeperLog()).toMatch(new RegExp(`k1: Job ${session.jobId} ended: Jupyter ran out of memory`))
     await nothingLeft(lab)
   })
 
