@@ -26,6 +26,7 @@ export function headNode(): HeadNode {
     path,
     program(name, script) {
       mkdirSync(dirname(path(name)), {recursive: true})
+      rmSync(path(name), {force: true}) // it may be a link to a program of this machine
       writeFileSync(path(name), `#!/bin/sh\n${script}\n`)
       chmodSync(path(name), 0o755)
     },
