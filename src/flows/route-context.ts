@@ -152,5 +152,5 @@ export function hostOf({label}: Remote): string {
 
 /** What all routes through the head's sshd need of it. */
 export function headMustForward(head: Remote): string {
-  return `\`AllowStreamLocalForwarding yes\` and \`AllowTcpForwarding yes\` in the sshd_config of ${hostOf(head)}`
+  return `\`AllowStreamLocalForwarding yes\` and \`AllowTcpForwarding yes\`, without PermitOpen, in the sshd_config of ${hostOf(head)}`
 }

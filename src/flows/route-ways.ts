@@ -21,7 +21,7 @@ async function socketWay(context: RouteContext, asking: boolean): Promise<Server
   if (endpoint.kind !== 'socket') throw closed('the server listens on a port', null)
   const reached = overNode(node, endpoint)
   const proof = await proveOrClose(reached, reached.open, context)
-  if (!proof.works) throw closed(`the SSH server of ${nodeName} opens no streams to sockets: ${proof.why}`, '`AllowStreamLocalForwarding yes` in the sshd_config of the compute nodes')
+  if (!proof.works) throw closed(`the SSH server of ${nodeName} opens no streams to sockets: ${proof.why}`, '`AllowStreamLocalForwarding yes` and `AllowTcpForwarding yes`, without PermitOpen, in the sshd_config of the compute nodes')
   return way('socket', reached, context, node)
 }
 

@@ -23,21 +23,22 @@ export const MAIN: readonly Row[] = [
   {site: 'nodes without sshd behind a firewall', is: SHUT, route: null, ask: /port 22 of the compute nodes.*ports above 1023.*logins from the compute nodes to head/s},
 ]
 
+/** To sshd `AllowTcpForwarding no` and PermitOpen shut sockets as well as ports. */
 export const OTHERS: readonly Row[] = [
   {site: 'nothing is shut', is: {}, route: 'socket'},
-  {site: 'sshd of the nodes: AllowTcpForwarding no', is: {nodes: ['AllowTcpForwarding no']}, route: 'socket'},
-  {site: 'sshd of the nodes: PermitOpen none', is: {nodes: ['PermitOpen none']}, route: 'socket'},
+  {site: 'sshd of the nodes: AllowTcpForwarding no', is: {nodes: ['AllowTcpForwarding no']}, route: 'direct'},
+  {site: 'sshd of the nodes: PermitOpen none', is: {nodes: ['PermitOpen none']}, route: 'direct'},
   {site: 'sshd of the nodes: AllowTcpForwarding local, AllowStreamLocalForwarding no', is: {nodes: ['AllowTcpForwarding local', NO_SOCKETS]}, route: 'node'},
   {site: 'sshd of the nodes: PermitOpen none, AllowStreamLocalForwarding no', is: {nodes: ['PermitOpen none', NO_SOCKETS]}, route: 'direct'},
   {site: 'sshd of the nodes: DisableForwarding yes', is: {nodes: ['DisableForwarding yes']}, route: 'direct'},
   {site: 'only a key inside the cluster; sshd of the nodes: AllowStreamLocalForwarding no', is: {...INSIDE, nodes: [NO_SOCKETS]}, route: 'head'},
   {site: 'only a key inside the cluster; sshd of the head: AllowStreamLocalForwarding no', is: {...INSIDE, head: [NO_SOCKETS]}, route: 'head'},
-  {site: 'only a key inside the cluster; sshd of the head: AllowTcpForwarding no', is: {...INSIDE, head: ['AllowTcpForwarding no']}, route: 'head'},
-  {site: 'sshd of the head: PermitOpen none, a key inside the cluster', is: {...INSIDE, head: ['PermitOpen none']}, route: 'head'},
+  {site: 'only a key inside the cluster; sshd of the head: AllowTcpForwarding no', is: {...INSIDE, head: ['AllowTcpForwarding no']}, route: null, ask: /AllowTcpForwarding yes.*sshd_config of head/},
+  {site: 'sshd of the head: PermitOpen none, a key inside the cluster', is: {...INSIDE, head: ['PermitOpen none']}, route: null, ask: /AllowTcpForwarding yes.*sshd_config of head/},
   {site: 'nodes take no key of the user', is: {onlyInternal: true}, route: 'direct'},
   {site: 'firewall to the nodes, login from nodes to head', is: {firewall: true, internalKey: ['head']}, route: 'reverse'},
   {site: 'the same; sshd of the head: AllowStreamLocalForwarding no', is: {...SHUT, internalKey: ['head'], head: [NO_SOCKETS]}, route: 'reverse'},
-  {site: 'the same; sshd of the head: AllowTcpForwarding no', is: {...SHUT, internalKey: ['head'], head: ['AllowTcpForwarding no']}, route: 'reverse'},
+  {site: 'the same; sshd of the head: AllowTcpForwarding no', is: {...SHUT, internalKey: ['head'], head: ['AllowTcpForwarding no']}, route: null, ask: /AllowTcpForwarding yes.*sshd_config of head/},
   {site: 'sshd of the head: AllowTcpForwarding no', is: {head: ['AllowTcpForwarding no']}, route: null, ask: /AllowTcpForwarding yes.*sshd_config of head/},
   {site: 'sshd of the head: DisableForwarding yes, logins everywhere', is: {head: ['DisableForwarding yes'], internalKey: ['nodes', 'head']}, route: null, ask: /AllowStreamLocalForwarding yes.*sshd_config of head/},
 ]
