@@ -10,6 +10,9 @@ export interface Ending {
   hint?: string
 }
 
+/** Comes from a person, or from the kernel of a node without memory: nothing tells which. */
+const SIGKILLED = 137
+
 type Limits = Pick<SharedFacts, 'jobId' | 'runSeconds' | 'memoryBytes'>
 
 /** Whether only the accounting can tell: the job left no word, or no more than that Grid Engine ended it. */
@@ -31,17 +34,13 @@ export function howItEnded({record, accounting, log, deleting}: Witnesses, facts
   const end = record?.end ?? null
   const known = accounting === null ? null : endingOf(accounting, facts)
   if (end === null) return {text: known ?? (deleting ? 'it was deleted' : 'it left no word; it was deleted, or its node died'), hint: `\`qacct -j ${facts.jobId}\` on the head node tells more; where a limit ended it, ask for more with --mem or --time.`}
-  if (end.reason === 'jupyter-exited' && ranOutOfMemory(end.code, log)) return {text: 'Jupyter ran out of memory', hint: 'Ask for more with --mem.'}
+  if (end.reason === 'jupyter-exited' && failureIn(log)?.reason === 'memory') return {text: 'Jupyter ran out of memory', hint: 'Ask for more with --mem.'}
+  if (end.reason === 'jupyter-exited' && end.code === SIGKILLED) return {text: 'Jupyter was killed by SIGKILL: most often because its node ran out of memory', hint: 'If so, ask for more with --mem.'}
   if (end.reason !== 'deleted') return endMessage(end)
   const limit = reachedLimit(ranSeconds(record), facts.runSeconds ?? accounting?.runSeconds ?? null)
   if (limit !== null) return {text: limit, hint: 'Ask for more with --time.'}
   if (accounting !== null && (accounting.deletedBy !== null || accounting.failed === 37)) return {text: known!}
   return {text: deleting || accounting !== null ? 'it was deleted' : endMessage(end).text}
-}
-
-/** SIGKILL comes from the kernel of a node without memory, when it does not come from Grid Engine; a limit on what is reserved makes Python fail. */
-function ranOutOfMemory(exitCode: number, log: readonly string[]): boolean {
-  return exitCode === 137 || failureIn(log)?.reason === 'memory'
 }
 
 /** By the node's own clock, which is the only one that saw both. */

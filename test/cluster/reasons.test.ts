@@ -163,7 +163,7 @@ describe('it ended', () => {
     const run = jnode.spawn('start y --host head --node node1')
     await run.says('Ctrl-C closes the tunnel')
     await lab.exec('node1', 'root', 'pkill -KILL -u alice -f jupyter-notebook', {cwd: '/'})
-    expect((await run.ended).stderr).toMatch(/Job \d+ ended: Jupyter ran out of memory/)
+    expect((await run.ended).stderr).toMatch(/Job \d+ ended: Jupyter was killed by SIGKILL: most often because its node ran out of memory/)
     await nothingLeft(lab)
   })
 })

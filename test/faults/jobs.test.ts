@@ -177,7 +177,7 @@ describe('the job', () => {
     await asRoot('node1', 'pkill -KILL -u alice -f jupyter-')
     await keeperGone()
     // Who sent the signal cannot be told, and mostly it is a node without memory.
-    expect(await keeperLog()).toMatch(new RegExp(`k1: Job ${session.jobId} ended: Jupyter ran out of memory`))
+    expect(await keeperLog()).toMatch(new RegExp(`k1: Job ${session.jobId} ended: Jupyter was killed by SIGKILL`))
     await nothingLeft(lab)
   })
 
