@@ -12,7 +12,7 @@ afterEach(async ({task}) => {
 })
 
 test('on the head node itself: the same commands, without SSH to the head', async () => {
-  expect(await jnode.fails('start here', head), 'without a key for the node').toMatchObject({exitCode: 9, code: 'no-route'})
+  expect(await jnode.fails('start here --route socket', head), 'without a key for the node').toMatchObject({exitCode: 9, code: 'no-route'})
   await nothingLeft(lab)
 
   onTestFinished(async () => void (await lab.exec('head', 'alice', 'cd ~/.ssh && mv before authorized_keys && rm id_ed25519 id_ed25519.pub')))

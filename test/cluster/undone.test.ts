@@ -156,7 +156,7 @@ test('--wait gives up on a node that lets nobody in', async () => {
 test('a node that refuses the login is named, and the job removed', async () => {
   onTestFinished(() => lab.startDaemon('node2', 'sshd'))
   await lab.stopDaemon('node2', 'sshd')
-  const failure = await jnode.fails('start w3 --host head --node node2')
+  const failure = await jnode.fails('start w3 --host head --node node2 --route socket')
   expect(failure).toMatchObject({exitCode: 9, code: 'no-route', message: expect.stringContaining(fqdn('node2')) as string})
   await nothingLeft(lab)
 })
