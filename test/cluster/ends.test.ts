@@ -14,9 +14,9 @@ afterEach(async ({task}) => {
 })
 
 test('--idle ends the job with the laptop off, although a tab is open, and not before the cell has run', async () => {
-  const session = await jnode.ok('start tired --host head --idle 5s')
+  const session = await jnode.ok('start tired --host head --idle 12s')
   const kernel = await openKernel(lab, session.url!)
-  expect(await kernel.run('import time\ntime.sleep(12)\nprint("done")')).toBe('done\n')
+  expect(await kernel.run('import time\ntime.sleep(20)\nprint("done")')).toBe('done\n')
   expect(await lab.jobs('alice')).toMatchObject([{id: session.jobId}])
   const listed = await jnode.ok<{sessions: SessionView[]}>('list')
   expect(listed.sessions).toMatchObject([{name: 'tired', lastActivityAt: expect.stringMatching(/^20\d\d-/) as string, busy: expect.any(Boolean) as boolean}])
@@ -24,8 +24,8 @@ test('--idle ends the job with the laptop off, although a tab is open, and not b
   await jnode.ok('disconnect')
   await until('the job has ended', async () => (await lab.jobs()).length === 0, 60_000)
   kernel.close()
-  expect(await jnode.ok('status')).toMatchObject({state: 'ended', reason: 'no activity for 5 s'})
-  expect(await jnode.fails('connect')).toMatchObject({exitCode: 6, code: 'job-ended', message: expect.stringContaining('no activity for 5 s') as string})
+  expect(await jnode.ok('status')).toMatchObject({state: 'ended', reason: 'no activity for 12 s'})
+  expect(await jnode.fails('connect')).toMatchObject({exitCode: 6, code: 'job-ended', message: expect.stringContaining('no activity for 12 s') as string})
   await jnode.ok('stop')
   await nothingLeft(lab)
 })

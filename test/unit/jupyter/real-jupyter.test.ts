@@ -164,12 +164,12 @@ describe.skipIf(apps.length === 0)(`real Jupyter${apps.length === 0 ? ' (skipped
 
     // On the test cluster another one does.
     it.runIf(app === apps[0])('ends itself when nobody uses it, whoever looks on, but not while a cell runs', async () => {
-      const record = await ready({spec: {app, idleSeconds: 5}})
+      const record = await ready({spec: {app, idleSeconds: 12}})
       const kernel = JSON.parse((await ask(record, '/api/kernels', {method: 'POST', headers: AUTHORIZED, body: '{}'})).body) as {id: string}
       // As an open tab does.
       const looking = setInterval(() => void ask(record, '/api/contents', {headers: AUTHORIZED}).catch(() => {}), 300)
       let said = ''
-      for await (const {type, content} of execute(record, kernel.id, "import time; time.sleep(7); print('done')")) {
+      for await (const {type, content} of execute(record, kernel.id, "import time; time.sleep(14); print('done')")) {
         if (type === 'stream') said += String(content['text'])
         if (said.includes('done')) break
       }
@@ -178,7 +178,7 @@ describe.skipIf(apps.length === 0)(`real Jupyter${apps.length === 0 ? ' (skipped
       expect(parseActivity(last)).toMatchObject({busy: true})
       expect(await run.ended).toBe(0)
       clearInterval(looking)
-      expect(run.record()?.end).toEqual({code: 0, reason: 'idle', text: 'no activity for 5 s'})
+      expect(run.record()?.end).toEqual({code: 0, reason: 'idle', text: 'no activity for 12 s'})
       expect(readdirSync(run.tmp)).toEqual([])
     }, 60_000)
 
