@@ -45,7 +45,8 @@ ACTIVITY = "$private/session/${ACTIVITY_FILE}"
 
 def is_busy(app):
     kernels = app.kernel_manager
-    if any(getattr(kernels.get_kernel(name), "execution_state", None) == "busy" for name in list(kernels.list_kernel_ids())):
+    # A cell sent to a kernel that has just started may run unheard: until it is done, the kernel still counts as starting.
+    if any(getattr(kernels.get_kernel(name), "execution_state", None) in ("busy", "starting") for name in list(kernels.list_kernel_ids())):
         return True
     terminals = getattr(app.web_app.settings.get("terminal_manager"), "terminals", {})
     return any(runs_a_program(terminal.ptyproc) for terminal in list(terminals.values()))
