@@ -3,6 +3,7 @@ import {BaseCommand} from '../base-command.ts'
 import {JnodeError} from '../errors.ts'
 import {clean, type Cleaning} from '../flows/clean.ts'
 import type {Leftover} from '../flows/leftovers.ts'
+import {agreed} from '../ui/answers.ts'
 import {leftoversText} from '../ui/views.ts'
 import {clusterFlags} from './flags.ts'
 
@@ -24,8 +25,7 @@ export default class Clean extends BaseCommand {
       if (runtime.prompter.unattended || !runtime.prompter.canAsk || this.jsonEnabled()) {
         throw new JnodeError('usage', `Nothing was removed: there is nobody to ask whether to remove ${found.length === 1 ? 'it' : `these ${found.length}`}`, {hint: 'Say so with --yes, or only look with --dry-run.'})
       }
-      const answer = await runtime.prompter.ask({text: 'Remove all of this? [y/N] ', echo: true, hop: 'this computer', kind: 'confirm'}, this.signal)
-      return /^y(es)?$/i.test(answer.trim())
+      return agreed(runtime.prompter, 'Remove all of this?', {hop: 'this computer', usual: 'no', signal: this.signal})
     }
     const cleaning = await clean({clusters: await runtime.clustersToAsk(flags), agree, signal: this.signal}, runtime.deps)
     return this.result(cleaning, ({found, removed}) => (found.length === 0 ? 'There is nothing to clean.' : removed === 0 ? 'Nothing was removed.' : `Removed ${removed}.`))

@@ -31,7 +31,7 @@ export default class Init extends BaseCommand {
     const {label: hop} = where.cluster
     const agree = async (table: string) => {
       runtime.tell({kind: 'note', text: `\n${table}\n`})
-      return agreed(prompter, `Write this into ${where.configFile}?`, {hop, signal})
+      return agreed(prompter, `Write this into ${where.configFile}?`, {hop, usual: 'yes', signal})
     }
     const result = await init(
       {...where, signal, ...(flags.yes ? {answer: async (_, usual) => usual, agree: async () => true} : {answer: answerIn(prompter, hop, signal), agree})},

@@ -14,8 +14,15 @@ export function answerIn(prompter: Prompter, hop: string, signal: AbortSignal): 
   }
 }
 
-/** Whether a question is answered with anything but no. */
-export async function agreed(prompter: Prompter, question: string, {hop, signal}: {hop: string; signal: AbortSignal}): Promise<boolean> {
-  const said = await prompter.ask({text: `${question} [Y/n]`, echo: true, hop, kind: 'confirm'}, signal)
-  return !/^\s*n/i.test(said)
+interface Agreement {
+  hop: string
+  /** What nothing typed means: `no` where something would be lost, and then only a clear yes counts. */
+  usual: 'yes' | 'no'
+  signal: AbortSignal
+}
+
+/** Whether somebody agrees. */
+export async function agreed(prompter: Prompter, question: string, {hop, usual, signal}: Agreement): Promise<boolean> {
+  const said = await prompter.ask({text: `${question} ${usual === 'yes' ? '[Y/n]' : '[y/N] '}`, echo: true, hop, kind: 'confirm'}, signal)
+  return usual === 'yes' ? !/^\s*n/i.test(said) : /^y(es)?$/i.test(said.trim())
 }
