@@ -1,31 +1,43 @@
 /** What is relied on of every way to run things on a host, whatever it is made of. */
-import {once} from 'node:events'
-import {createServer, type AddressInfo} from 'node:net'
-import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
 import {expect, onTestFinished, test} from 'vitest'
 import {JnodeError} from '../../src/errors.ts'
-import type {Remote} from '../../src/ssh/remote.ts'
-import type {FakeCluster} from '../fake-cluster/cluster.ts'
-import {startFakeCluster} from '../fake-cluster/cluster.ts'
+import type {Endpoint, Remote} from '../../src/ssh/remote.ts'
 import {rejectionOf} from '../unit/expect-error.ts'
+
+const HOPS = ['gateway', 'head', 'node1'] as const
+type HopName = (typeof HOPS)[number]
+
+/** A gateway, a head node behind it and a node behind that, and what can be seen and done there. */
+export interface Site {
+  /** Logins so far. */
+  accepted(hop: HopName): Promise<number>
+  /** Logins that stand. */
+  connections(hop: HopName): Promise<number>
+  /** Ends every connection into a hop. */
+  cut(hop: HopName): Promise<void>
+  /** A port and a socket of the head node that send back what they are sent. */
+  echoes(): Promise<Endpoint[]>
+}
 
 export interface Way {
   head: Remote
   toNode(name: string, hostKeys: string[]): Promise<Remote>
 }
 
-export function remoteContract(open: (cluster: FakeCluster) => Promise<Way>): void {
+/** `open` logs in through the gateway to the head node. What `makeSite` makes for a test it takes away again. */
+export function remoteContract<S extends Site>(makeSite: () => Promise<S>, open: (site: S) => Promise<Way>): void {
   async function make() {
-    const cluster = await startFakeCluster()
-    onTestFinished(() => cluster.close())
-    const way = await open(cluster)
+    const site = await makeSite()
+    const before = await Promise.all(HOPS.map((hop) => site.accepted(hop)))
+    const way = await open(site)
     onTestFinished(() => way.head.close())
-    return {cluster, ...way}
+    const logins = async () => Object.fromEntries(await Promise.all(HOPS.map(async (hop, i) => [hop, (await site.accepted(hop)) - before[i]!] as const)))
+    return {site, ...way, logins}
   }
 
   test('one login per hop, whatever is run; closing leaves no connection', async () => {
-    const {cluster, head, toNode} = await make()
+    const {site, head, toNode, logins} = await make()
     const odd = `a'b"c\\d $HOME \`x\` !! \u00e9`
     expect(await head.run(['hostname', 'echo error >&2; exit 3', 'cat', `printf '%s' '${odd.replaceAll("'", "'\\''")}'`])).toEqual([
       {exitCode: 0, stdout: 'head.local\n', stderr: ''},
@@ -36,12 +48,12 @@ export function remoteContract(open: (cluster: FakeCluster) => Promise<Way>): vo
     await Promise.all(Array.from({length: 4}, () => head.run(['true'])))
     const node = await toNode('node1.local', [])
     expect((await node.run(['hostname']))[0]!.stdout).toBe('node1.local\n')
-    expect([cluster.accepted('gateway'), cluster.accepted('head'), cluster.accepted('node1')]).toEqual([1, 1, 1])
+    expect(await logins()).toEqual({gateway: 1, head: 1, node1: 1})
     await node.close()
     await node.closed
     await head.close()
     await head.closed
-    await expect.poll(() => cluster.connections('gateway') + cluster.connections('head') + cluster.connections('node1')).toBe(0)
+    await expect.poll(() => Promise.all(HOPS.map((hop) => site.connections(hop))), {timeout: 10_000}).toEqual([0, 0, 0])
     expect(await rejectionOf(head.run(['true']))).toMatchObject({code: 'connection-lost'})
   })
 
@@ -64,13 +76,9 @@ export function remoteContract(open: (cluster: FakeCluster) => Promise<Way>): vo
   })
 
   test('a stream goes to a port and to a socket; one to where nobody listens is refused, and the link stands', async () => {
-    const {cluster, head} = await make()
-    const path = join(cluster.laptop.home, 'echo')
-    for (const at of [0, path]) {
-      const server = createServer((socket) => socket.pipe(socket)).listen(at)
-      onTestFinished(() => void server.close())
-      await once(server, 'listening')
-      const stream = await head.open(at === 0 ? {kind: 'tcp', host: '127.0.0.1', port: (server.address() as AddressInfo).port} : {kind: 'socket', path})
+    const {site, head} = await make()
+    for (const endpoint of await site.echoes()) {
+      const stream = await head.open(endpoint)
       // Much at once, and its end: both come back.
       stream.end(Buffer.alloc(1_000_000, 'x'))
       expect((await text(stream)).length).toBe(1_000_000)
@@ -81,18 +89,18 @@ export function remoteContract(open: (cluster: FakeCluster) => Promise<Way>): vo
   })
 
   test('a link that is cut ends what is under way, and says so', async () => {
-    const {cluster, head} = await make()
+    const {site, head} = await make()
     const running = rejectionOf(head.run(['sleep 60']))
     await head.run(['true'])
-    cluster.cut('gateway')
+    await site.cut('gateway')
     expect(await running).toMatchObject({code: 'connection-lost'})
     expect(await head.closed).not.toBe('')
   })
 
   test('a node with another key than the one its job told is refused', async () => {
-    const {cluster, toNode} = await make()
+    const {toNode, logins} = await make()
     const other = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDxdqNxRy/8B79G5snYdP9lJIbkX67t3qqo7pq0NmLQb'
     expect(await rejectionOf(toNode('node1.local', [other]))).toMatchObject({code: 'host-key'})
-    expect(cluster.accepted('node1')).toBe(0)
+    expect(await logins()).toMatchObject({node1: 0})
   })
 }
