@@ -1,9 +1,9 @@
 import importX from 'eslint-plugin-import-x'
 import tseslint from 'typescript-eslint'
 
-/** Third-party packages that exactly one place may import: [package, the place]. */
+/** Third-party packages that only one place may import: [package, the files that are this place]. */
 const oneHome = [
-  ['ssh2', 'src/ssh/transport.ts'],
+  ['ssh2', 'src/ssh/transport.ts', 'src/ssh/ssh2-remote.ts'],
   ['ssh-config', 'src/ssh/config-file.ts'],
   ['fast-xml-parser', 'src/sge/qstat.ts'],
   ['listr2', 'src/ui/progress.ts'],
@@ -56,16 +56,16 @@ export default tseslint.config(
     rules: {
       'no-restricted-imports': [
         'error',
-        {paths: [...oneHome.map(([name, home]) => ({name, message: `only ${home} may import ${name}`})), {name: '@oclif/core', message: 'only commands/ and base-command.ts may import @oclif/core'}]},
+        {paths: [...oneHome.map(([name, ...home]) => ({name, message: `only ${home.join(', ')} may import ${name}`})), {name: '@oclif/core', message: 'only commands/ and base-command.ts may import @oclif/core'}]},
       ],
     },
   },
-  ...oneHome.map(([name, home]) => ({
-    files: [home],
+  ...oneHome.map(([, ...home]) => ({
+    files: home,
     rules: {
       'no-restricted-imports': [
         'error',
-        {paths: oneHome.filter(([other, place]) => place !== home && other !== name).map(([other, place]) => ({name: other, message: `only ${place} may import ${other}`}))},
+        {paths: oneHome.filter(([, ...place]) => !place.some((file) => home.includes(file))).map(([other, ...place]) => ({name: other, message: `only ${place.join(', ')} may import ${other}`}))},
       ],
     },
   })),

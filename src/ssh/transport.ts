@@ -1,21 +1,19 @@
 /**
- * The ssh2 transport: one connection per hop, each inside the one before, everything else multiplexed on it.
- * The only file that imports ssh2. Traps it steps around: Nagle, host keys unchecked by default, no keepalive.
+ * The ssh2 transport: one connection per hop, each inside the one before, everything else multiplexed on it (ssh2-remote.ts).
+ * Traps it steps around: Nagle, host keys unchecked by default, no keepalive.
  */
 import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
-import ssh2, {type Client, type ClientChannel, type ConnectConfig} from 'ssh2'
-import {abortReason, JnodeError, throwIfAborted} from '../errors.ts'
+import ssh2, {type ConnectConfig} from 'ssh2'
+import {abortReason, JnodeError} from '../errors.ts'
 import {algorithmsFor} from './algorithms.ts'
 import type {AuthSession} from './auth.ts'
 import {dial, unreachable} from './dial.ts'
 import type {Hop} from './host-config.ts'
 import type {KeyTools} from './identities.ts'
-import {describe} from './local.ts'
-import {fitPackets, sendAtOnce} from './packets.ts'
-import type {Endpoint, OpenStream, Remote, Witness} from './remote.ts'
-import {followOver, runOver, SHELL_COMMAND, type OpenShell, type ShellProcess} from './remote-command.ts'
-import {takeTurns} from './shells.ts'
+import {pausable} from './pausable.ts'
+import type {Remote, Witness} from './remote.ts'
+import {isRefusal, remoteOver} from './ssh2-remote.ts'
 import {systemClock} from '../time.ts'
 
 const {BaseAgent, createAgent, utils} = ssh2
@@ -50,7 +48,6 @@ export interface SshRemote extends Remote {
 /** A link that is silent for three times this long is dead: 12 s. */
 const KEEPALIVE_INTERVAL_MS = 4000
 const KEEPALIVE_MISSES = 2
-const GOODBYE_WITHIN_MS = 1000
 
 /** Logs in hop by hop and answers with the last one; closes what it opened when a hop fails. */
 export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: AbortSignal): Promise<SshRemote> {
@@ -175,7 +172,25 @@ async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<
   // How the server calls itself is private to ssh2.
   const {_remoteVer: software = ''} = client as {_remoteVer?: string}
   door.witness({kind: 'logged-in', hop: hop.label, software, ...auth.account()})
-  return remoteOver(client, {hop, depth, sock})
+  const {keepaliveInterval, keepaliveCountMax} = keepalive(hop)
+  const remote = remoteOver(client, {label: hop.label, depth, sock, silentMs: keepaliveInterval * (keepaliveCountMax + 1)})
+  return {...remote, hop, address: (sock as Partial<Socket>).remoteAddress ?? null, next: (nextHop, nextDoor, nextSignal) => logInThrough(remote, hop, {hop: nextHop, door: nextDoor, depth: depth + 1, signal: nextSignal})}
+}
+
+/** Logs in to a hop from the one before it. */
+function logInThrough(before: Remote, {alias}: Hop, {hop, door, depth, signal}: Omit<Login, 'dial'> & {hop: Hop}): Promise<SshRemote> {
+  const dialNext = async () => {
+    const limit = AbortSignal.timeout(hop.connectTimeoutMs)
+    const either = signal ? AbortSignal.any([signal, limit]) : limit
+    const host = hop.address ?? hop.host
+    const sock = await before.open({kind: 'tcp', host, port: hop.port}, either).catch((error: unknown) => {
+      if (limit.aborted && !signal?.aborted) throw unreachable(hop, new Error('no answer'), alias)
+      throw isRefusal(error) ? unreachable(hop, error.cause ?? error, alias) : error
+    })
+    door.witness({kind: 'connected', hop: hop.label, to: `${host} port ${hop.port}`, through: before.label})
+    return sock
+  }
+  return logInTo(hop, {door, depth, dial: dialNext, signal})
 }
 
 /** The user's own where it notices sooner: people set a longer one to keep a quiet connection open, not to learn late of its end. */
@@ -197,161 +212,4 @@ function handshakeFailed(hop: Hop, cause: Error): JnodeError {
       ? 'It is old, or yours is strict: allow what it speaks with KexAlgorithms, Ciphers or MACs for it in ~/.ssh/config.'
       : 'Try an ordinary `ssh` to it; if that works, report this.',
   })
-}
-
-/** A time limit that stands still while a person is asked. */
-function pausable(limitMs: number, onTimeout: () => void) {
-  let left = limitMs
-  let since = Date.now()
-  let timer: NodeJS.Timeout | null = setTimeout(onTimeout, left)
-  let over = false
-  const hold = () => {
-    if (!timer) return
-    clearTimeout(timer)
-    timer = null
-    left -= Date.now() - since
-  }
-  return {
-    hold,
-    go() {
-      if (timer || over) return
-      since = Date.now()
-      timer = setTimeout(onTimeout, Math.max(left, 1000))
-    },
-    /** For good: a question that is answered or withdrawn later starts nothing again. */
-    end() {
-      over = true
-      hold()
-    },
-  }
-}
-
-function remoteOver(client: Client, {hop, depth, sock}: {hop: Hop; depth: number; sock: Duplex}): SshRemote {
-  const address = (sock as Partial<Socket>).remoteAddress ?? null
-  const {label} = hop
-  const {keepaliveInterval, keepaliveCountMax} = keepalive(hop)
-  let lastError = ''
-  let giveUp!: (why: string) => void
-  const closed = new Promise<string>((resolve) => {
-    // Inside of a link that is dead the client would wait for ever for its goodbye to be answered.
-    giveUp = (why) => {
-      client.destroy()
-      sock.destroy() // ssh2 leaves it alone where the goodbye was said before
-      resolve(why)
-    }
-    client.on('error', (error: Error & {level?: string}) => {
-      const silent = error.level === 'client-timeout'
-      lastError = silent ? `${label} has not answered for ${(keepaliveInterval * (keepaliveCountMax + 1)) / 1000} s` : error.message
-      if (silent) giveUp(lastError)
-    })
-    client.once('close', () => resolve(lastError || 'the connection was closed'))
-  })
-  let hasRunCommand = false
-  const openShell: OpenShell = (signal) => {
-    hasRunCommand = true
-    return openChannel(client, label, signal, (done) => client.exec(SHELL_COMMAND, done)).then(shellProcess, (error: unknown) => {
-      throw isRefusal(error) ? new JnodeError('connection-lost', `${label} runs no command: ${(error.cause as Error).message}`, {hint: 'Ask the cluster’s support whether SSH may run commands there.', cause: error}) : error
-    })
-  }
-  const shells = takeTurns(openShell, (error) => isRefusal((error as Error).cause))
-  const beforeForwarding = () => {
-    if (!hasRunCommand) sendAtOnce(client)
-    hasRunCommand = true
-  }
-  const open: OpenStream = async (endpoint, signal) => {
-    beforeForwarding()
-    const channel = await openChannel(client, label, signal, (done) => dialThrough(client, endpoint, done), endpoint)
-    fitPackets(channel, depth)
-    return channel
-  }
-  return {
-    hop,
-    address,
-    label,
-    run: runOver(shells.run, label),
-    follow: followOver(shells.follow, label),
-    open,
-    closed,
-    async next(nextHop, door, signal) {
-      beforeForwarding()
-      const dialNext = async () => {
-        const limit = AbortSignal.timeout(nextHop.connectTimeoutMs)
-        const either = signal ? AbortSignal.any([signal, limit]) : limit
-        const sock = await openChannel(client, label, either, (done) => client.forwardOut('127.0.0.1', 0, nextHop.address ?? nextHop.host, nextHop.port, done)).catch((error: unknown) => {
-          if (limit.aborted && !signal?.aborted) throw unreachable(nextHop, new Error('no answer'), hop.alias)
-          throw isRefusal(error) ? unreachable(nextHop, error.cause ?? error, hop.alias) : error
-        })
-        door.witness({kind: 'connected', hop: nextHop.label, to: `${nextHop.address ?? nextHop.host} port ${nextHop.port}`, through: label})
-        fitPackets(sock, depth)
-        return sock
-      }
-      return logInTo(nextHop, {door, depth: depth + 1, dial: dialNext, signal})
-    },
-    async close() {
-      client.end()
-      const timer = setTimeout(() => giveUp('the connection was closed'), GOODBYE_WITHIN_MS)
-      await closed
-      clearTimeout(timer)
-    },
-  }
-}
-
-/** The connection stands, but the host did not open what it was asked for. */
-function isRefusal(error: unknown): error is JnodeError {
-  return error instanceof JnodeError && error.code === 'no-route'
-}
-
-function dialThrough(client: Client, endpoint: Endpoint, done: (error: Error | undefined, channel: ClientChannel) => void): void {
-  if (endpoint.kind === 'socket') client.openssh_forwardOutStreamLocal(endpoint.path, done)
-  else client.forwardOut('127.0.0.1', 0, endpoint.host, endpoint.port, done)
-}
-
-type Opener = (done: (error: Error | undefined, channel: ClientChannel) => void) => void
-
-/** Opens a channel, or rejects with `connection-lost` (dead link) or `no-route` (the host said no). */
-function openChannel(client: Client, label: string, signal: AbortSignal | undefined, opener: Opener, endpoint?: Endpoint): Promise<ClientChannel> {
-  throwIfAborted(signal)
-  return new Promise((resolve, reject) => {
-    const onClose = () => reject(new JnodeError('connection-lost', `The connection to ${label} is gone`))
-    const onAbort = () => reject(abortReason(signal!))
-    const settle = () => {
-      client.off('close', onClose)
-      signal?.removeEventListener('abort', onAbort)
-    }
-    client.once('close', onClose)
-    signal?.addEventListener('abort', onAbort, {once: true})
-    try {
-      opener((failure, channel) => {
-        settle()
-        if (failure) {
-          const cause = inWords(failure)
-          const what = endpoint ? `a stream to ${describe(endpoint)}` : 'a channel'
-          return reject(new JnodeError('no-route', `${label} did not open ${what}: ${cause.message}`, {cause}))
-        }
-        channel.on('error', () => {}) // until its user listens; an unheard error ends the process
-        if (signal?.aborted) channel.destroy()
-        resolve(channel)
-      })
-    } catch {
-      settle()
-      onClose()
-    }
-  })
-}
-
-/** Reason 1 of RFC 4254, of which sshd's own text says no more than "open failed". */
-function inWords(failure: Error & {reason?: unknown}): Error {
-  return failure.reason === 1 ? new Error('administratively prohibited', {cause: failure}) : failure
-}
-
-function shellProcess(channel: ClientChannel): ShellProcess {
-  return {
-    stdin: channel,
-    stdout: channel,
-    stderr: channel.stderr,
-    ended: new Promise((resolve) => {
-      channel.once('close', () => resolve())
-    }),
-    kill: () => channel.close(),
-  }
 }
