@@ -12,9 +12,10 @@ import {resolvePlace, resolveStart, resolveTunnel, type StartFlags, type StartOp
 import {keeperDirectory} from './daemon/control.ts'
 import {links} from './daemon/links.ts'
 import {messageOf} from './errors.ts'
-import type {Deps} from './flows/deps.ts'
+import type {Answer, Deps} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
+import {withForeignName} from './flows/foreign.ts'
 import type {NodeShell} from './flows/node-shell.ts'
 import {logInWith} from './log-in.ts'
 import {openStore} from './session/local-store.ts'
@@ -24,6 +25,7 @@ import type {Prompter} from './ssh/prompt.ts'
 import type {Remote} from './ssh/remote.ts'
 import {sshVersion} from './ssh/ssh-settings.ts'
 import {systemClock} from './time.ts'
+import {answerIn} from './ui/answers.ts'
 import {showNotice} from './ui/notice.ts'
 import {nextUpheaval} from './upheaval.ts'
 
@@ -105,12 +107,14 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
       return isPlace(flags) || hasLocalQsub() || name !== null || (await config()).clusters.size > 0
     },
     resolveTunnel: (flags: ConnectFlags) => resolveTunnel(flags, env),
+    /** Asks the person about something on this cluster; null where nobody is there, or a program that says the same to everything. */
+    answer: ({label}: ClusterTarget, signal: AbortSignal): Answer | null => (prompter.canAsk && !prompter.unattended ? answerIn(prompter, label, signal) : null),
     /** What a command needs to find the session that is meant. */
     async wanted(name: string | null, flags: PlaceFlags): Promise<Wanted> {
       const settings: Config = await config()
       const {transport} = resolvePlace(flags, env)
       return {
-        name: name === null || /^\d+$/.test(name) ? name : checkSessionName(name),
+        name: name === null || /^\d+$/.test(name) ? name : checkSessionName(withForeignName(name)),
         cluster: isPlace(flags) ? await place(flags) : null,
         clusterOf: (facts) => withTransport(clusterOfSession(facts, settings), transport),
         defaultCluster: () => resolveCluster({transport}, settings, hasLocalQsub()),

@@ -10,9 +10,9 @@ import {heldView} from '../flows/session-view.ts'
 import {loginFlags, runFlags, tunnelFlags} from './flags.ts'
 
 export default class Connect extends BaseCommand {
-  static override summary = 'Come back to a session, also to one that another computer started'
-  static override args = {target: Args.string({description: 'session or job number; may be left out where there is exactly one session'})}
-  static override examples = ['<%= config.bin %> connect', '<%= config.bin %> connect nightly --detach']
+  static override summary = 'Come back to a session, also to one that another computer started, or to any Jupyter job of yours'
+  static override args = {target: Args.string({description: 'session, job number, or JOB:PORT of a job with several servers; may be left out where there is exactly one session'})}
+  static override examples = ['<%= config.bin %> connect', '<%= config.bin %> connect nightly --detach', '<%= config.bin %> connect 4711']
   static override flags = {...loginFlags, ...tunnelFlags, ...runFlags}
 
   async run(): Promise<SessionView | Foreground> {
@@ -29,7 +29,7 @@ export default class Connect extends BaseCommand {
       return this.result(held, ({url, keeperPid}) => `${url}\nThis session's tunnel is open already (process ${keeperPid}).`)
     }
     const openTunnel = async (): Promise<SessionView | Foreground> => {
-      if (!flags.detach && !this.jsonEnabled()) return foreground(() => connect({name, cluster, ...options, signal}, runtime.deps), {...runtime, ...options, cluster, name, signal})
+      if (!flags.detach && !this.jsonEnabled()) return foreground(() => connect({name, cluster, ...options, answer: runtime.answer(cluster, signal), signal}, runtime.deps), {...runtime, ...options, cluster, name, signal})
       const view = await runDetached({kind: 'connect', name, cluster, ...options}, {...runtime, signal})
       if (opens) await runtime.tryToOpen(view.url!, options.browser, signal)
       return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`.`)

@@ -55,7 +55,7 @@ function run(task: KeeperTask, person: Pick<Prompter, 'canAsk' | 'unattended'>):
   const cluster = task.kind === 'start' ? task.options.cluster : task.cluster
   const {signal} = abort
   end = () => void runtime.links.end()
-  const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, signal}, runtime.deps) : connect({...task, signal}, runtime.deps))
+  const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, signal}, runtime.deps) : connect({...task, answer: runtime.answer(cluster, signal), signal}, runtime.deps))
   const {name} = task
   return makeRoom(controlPath(runtime.stateDir, cluster.name, name)).then(open).then(async (session) => {
     const held = await holdSession(session, runtime.deps, {...runtime, cluster, signal})

@@ -2,6 +2,7 @@
 import {ask, askAll} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
+import {jupyterApi} from '../jupyter/api.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
@@ -12,9 +13,10 @@ import {tellCalls} from './calls.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
-import type {ClusterLink, Deps} from './deps.ts'
-import {foreignFacts, foreignJobId} from './foreign.ts'
+import type {Answer, ClusterLink, Deps} from './deps.ts'
+import {foreignFacts, foreignJob, tellOfLogin} from './foreign.ts'
 import type {OpenSession} from './open-session.ts'
+import {apiOver} from './route-context.ts'
 import {jobOf} from './status.ts'
 import type {Submitted} from './submit.ts'
 import {limited, saveReady, waitForServer} from './wait-for-server.ts'
@@ -26,6 +28,8 @@ export interface ConnectInput {
   /** Local port asked for; null for the session's own, or the next free one. */
   port: number | null
   waitSeconds: number | null
+  /** Asks which server of a job is meant; null where nobody can be asked. */
+  answer: Answer | null
   signal: AbortSignal
 }
 
@@ -72,6 +76,7 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
     const session: Submitted = {facts, link, engine, user: site.user}
     try {
       const way = await waitForServer(session, {cluster, tunnel, signal}, deps)
+      if (facts.foreign) await tellOfLogin(facts, jupyterApi(apiOver(way.open, {...facts, baseUrl: facts.foreign.baseUrl})), deps)
       // Two at the same moment: the first one keeps the session, and its port stays in the file.
       if (await deps.keepers.find(cluster.name, facts.name)) throw taken(facts.name)
       await saveReady(session, deps, signal)
@@ -97,7 +102,7 @@ interface Asking {
 
 /** The session as the cluster knows it; else, for `job-N`, a Jupyter job that somebody started without us. */
 async function factsThere({link, engine, user, input}: Asking, deps: Deps): Promise<SessionFacts> {
-  const {name, cluster, signal} = input
+  const {name, cluster, answer, signal} = input
   const [jobs, listing] = await askAll(link.head.run, [engine.list(user), readRemoteSessions(name)], {signal})
   // A file here that cannot be used is written anew.
   const mine = await deps.store.load(cluster.name, name).catch(() => null)
@@ -113,12 +118,12 @@ async function factsThere({link, engine, user, input}: Asking, deps: Deps): Prom
     throw new JnodeError('job-ended', `Session "${name}" never got a job`)
   }
   if (broken) throw new JnodeError('no-session', `Session "${name}" on ${cluster.label} cannot be read: ${broken.why}`, {hint: `Remove it with \`jnode stop ${name}\`.`})
-  const jobId = foreignJobId(name)
-  if (jobId === null) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
+  const asked = foreignJob(name)
+  if (asked === null) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
   if (jobs.kind === 'unknown') throw silent(link, jobs.why)
-  const job = jobs.jobs.find(({id}) => id === jobId)
-  const facts = await foreignFacts({job, jobId, head: link.head, engine, user, cluster, signal})
-  return {...facts, localPort: mine?.id === facts.id ? mine.localPort : null}
+  // Of an array, a task that runs.
+  const tasks = jobs.jobs.filter(({id}) => id === asked.jobId)
+  return foreignFacts({name, job: tasks.find(({node}) => node !== null) ?? tasks[0], link, engine, user, cluster, mine, answer, signal}, deps)
 }
 
 /** It never starts by itself. Unlike `start`, which takes its job back, this leaves the choice. */

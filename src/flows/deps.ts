@@ -35,6 +35,9 @@ export interface ConnectOptions {
   witness?: Witness
 }
 
+/** Asks a person for what cannot be known; answers with the usual value where nobody is asked. */
+export type Answer = (question: string, usual: string, choices?: readonly string[]) => Promise<string>
+
 export interface Deps {
   /** A live way to the cluster: one this process has, else one that another process lends, else a login. */
   connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink>

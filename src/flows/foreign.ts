@@ -1,19 +1,18 @@
 /**
- * A Jupyter job that jnode did not start: its node comes from qstat, its server from its log and from Jupyter's own
- * runtime files. There is no proof to ask for, so what is checked is that the listener on the node is this user's.
+ * A Jupyter job that jnode did not start: its node comes from qstat, its server from the node's processes or the job's log. There
+ * is no proof to ask for, so what is checked is that the listener on the node is this user's.
  */
-import {ask, type Ask} from '../ask.ts'
+import {ask} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
 import type {JupyterApi} from '../jupyter/api.ts'
-import {readLog, type LoggedServer} from '../jupyter/log.ts'
 import type {JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import type {GridEngine} from '../sge/client.ts'
 import type {Job} from '../sge/qstat.ts'
-import {quote} from '../shell.ts'
-import type {Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
+import type {Answer, ClusterLink, Deps} from './deps.ts'
+import {foreignServer, serverLabel} from './foreign-server.ts'
 
 type Foreign = NonNullable<SessionFacts['foreign']>
 
@@ -27,37 +26,52 @@ export function foreignRecord({foreign, jobId, slots, app}: SessionFacts): JobRe
   }
 }
 
-/** `job-12` is what a job that is no session of ours is called here. */
-export function foreignName(jobId: string): string {
-  return `job-${jobId}`
+/** `job-12` is what a job that is no session of ours is called here; `job-12-8889` where it was said which of its servers. */
+export function foreignName(jobId: string, server: string | null = null): string {
+  return server === null ? `job-${jobId}` : `job-${jobId}-${server}`
 }
 
-export function foreignJobId(name: string): string | null {
-  return /^job-(\d+)$/.exec(name)?.[1] ?? null
+/** The job and, where it was said, the server that such a name means; null for any other name. */
+export function foreignJob(name: string): {jobId: string; server: string | null} | null {
+  const [, jobId, server] = /^job-(\d+)(?:-(.+))?$/.exec(name) ?? []
+  return jobId === undefined ? null : {jobId, server: server ?? null}
+}
+
+/** `12:8889` as typed, in the form of a session's name; anything else unchanged. */
+export function withForeignName(typed: string): string {
+  const [, jobId, server] = /^(\d+):(?:.*\/)?([^/]+)$/.exec(typed) ?? []
+  return jobId === undefined ? typed : foreignName(jobId, serverLabel(server!))
 }
 
 interface ForeignJob {
-  /** As in the user's own list; undefined when it is not there. */
+  name: string
+  /** In the user's own list; undefined when it is not there. */
   job: Job | undefined
-  jobId: string
-  head: Remote
+  link: ClusterLink
   engine: GridEngine
   user: string
   cluster: ClusterTarget
+  /** What this computer remembers of it. */
+  mine: SessionFacts | null
+  answer: Answer | null
   signal: AbortSignal
 }
 
-/** All that can be found out about such a job. Throws `no-session`, `not-yours`. */
-export async function foreignFacts({job, jobId, head, engine, user, cluster, signal}: ForeignJob): Promise<SessionFacts> {
+/** All that can be found out about such a job. Throws `no-session`, `not-yours`, `usage`. */
+export async function foreignFacts({name, job, link, engine, user, cluster, mine, answer, signal}: ForeignJob, deps: Pick<Deps, 'tell'>): Promise<SessionFacts> {
+  const {head} = link
+  const {jobId, server: wanted} = foreignJob(name)!
   const files = await ask(head.run, engine.files(jobId), {signal})
   if (!files) throw new JnodeError('no-session', `Grid Engine on ${head.label} knows no job ${jobId}`, {hint: '`jnode list` shows your sessions, `qstat` on the head node all your jobs.'})
   if (files.owner !== user) throw new JnodeError('not-yours', `Job ${jobId} belongs to ${files.owner}, not to you`, {hint: '`jnode list` shows what is yours.'})
   if (!job?.node) throw new JnodeError('no-session', `Job ${jobId} is not running yet${job ? ` (state ${job.letters})` : ''}`, {hint: 'Try again when it runs.'})
-  const server = await ask(head.run, findServer(jobId, files.logs), {signal})
+  const id = `foreign-${name}`
+  const own = mine?.id === id ? mine : null
+  const server = await foreignServer({jobId, node: job.node, logs: files.logs, wanted, before: own?.foreign?.endpoint ?? null, link, answer, signal}, deps)
   return {
     version: 1,
-    id: `foreign-${jobId}`,
-    name: foreignName(jobId),
+    id,
+    name,
     cluster: cluster.name,
     hops: cluster.hops,
     host: head.label,
@@ -70,81 +84,37 @@ export async function foreignFacts({job, jobId, head, engine, user, cluster, sig
     remoteDir: '',
     submittedAt: new Date().toISOString(),
     startedAt: null,
-    localPort: null,
+    localPort: own?.localPort ?? null,
     page: '',
     gpus: null,
     token: server.token ?? '',
-    foreign: {node: job.node, endpoint: endpointOnNode(server), baseUrl: server.baseUrl, secure: server.secure},
+    foreign: {node: job.node, endpoint: server.endpoint, baseUrl: server.baseUrl, secure: server.secure},
   }
-}
-
-const MARK = '@@jnode-file'
-
-/** The first log that tells of a server, and the token from Jupyter's runtime files where the log hides it. */
-export function findServer(jobId: string, logs: readonly string[]): Ask<LoggedServer> {
-  return {
-    script: `for file in ${logs.map(quote).join(' ')}; do
-  [ -f "$file" ] && { printf '\\n%s log\\n' '${MARK}'; tail -c 200000 "$file"; }
-done
-dir=\${JUPYTER_RUNTIME_DIR:-\${JUPYTER_DATA_DIR:-$HOME/.local/share/jupyter}/runtime}
-for file in "$dir"/jpserver-*.json "$dir"/nbserver-*.json; do
-  [ -f "$file" ] && { printf '\\n%s runtime\\n' '${MARK}'; cat "$file"; }
-done
-exit 0`,
-    read({stdout}) {
-      const parts = stdout.split(`\n${MARK} `).slice(1)
-      const texts = (kind: string) => parts.filter((part) => part.startsWith(`${kind}\n`)).map((part) => part.slice(kind.length + 1))
-      for (const log of texts('log')) {
-        const read = readLog(log)
-        if (read.state === 'ready' && read.server.endpoint) return withToken(read.server, texts('runtime'))
-        if (read.state === 'stopped') throw new JnodeError('job-ended', `The Jupyter of job ${jobId} has stopped: ${read.text}`, {hint: 'Its log tells more; start it again there, or a session of your own with `jnode start`.'})
-      }
-      throw new JnodeError('no-session', `Job ${jobId} tells of no Jupyter server in its log`, {
-        hint: texts('log').length === 0 ? 'Its log could not be found or read.' : 'Wait until Jupyter has started, or look into its log.',
-      })
-    },
-  }
-}
-
-function withToken(server: LoggedServer, runtimeFiles: string[]): LoggedServer {
-  if (server.token !== null || server.open) return server
-  const {endpoint} = server
-  for (const text of runtimeFiles) {
-    const file = parse(text)
-    const same = endpoint?.kind === 'tcp' ? file['port'] === endpoint.port : file['sock'] === endpoint?.path
-    if (same && typeof file['token'] === 'string') return {...server, token: file['token']}
-  }
-  return server
-}
-
-function parse(text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>
-  } catch {
-    return {} // another file, or one being written
-  }
-}
-
-/** The address to dial on the node itself: `*` and loopback names are the node's own. */
-export function endpointOnNode({endpoint}: LoggedServer): Foreign['endpoint'] {
-  if (endpoint?.kind !== 'tcp') return endpoint!
-  const own = ['*', '0.0.0.0', '::', 'localhost', ''].includes(endpoint.host)
-  return own ? {...endpoint, host: '127.0.0.1'} : endpoint
 }
 
 const ANSWERS_WITHIN_MS = 30_000
 
-/** Asks until the server answers. A certificate of its own cannot be checked here, so an https server is left to the browser. */
+/**
+ * Asks until the server answers, also with a login page. A certificate of its own cannot be checked here, so an https
+ * server is left to the browser.
+ */
 export async function foreignAnswers({secure}: Foreign, api: JupyterApi, {clock, signal}: {clock: Clock; signal: AbortSignal}): Promise<void> {
   if (secure) return
   const deadline = clock.now() + ANSWERS_WITHIN_MS
   for (;;) {
     try {
-      await api.status({signal, timeoutMs: 5000})
+      await api.letsIn({signal, timeoutMs: 5000})
       return
     } catch (error) {
       if (!(error instanceof JnodeError) || error.code !== 'connection-lost' || clock.now() > deadline) throw error
     }
     await clock.sleep(200, signal)
   }
+}
+
+/** One that asks for a password, or has another token than it once had: the browser shows its login page. */
+export async function tellOfLogin(facts: SessionFacts, api: JupyterApi, {tell}: Pick<Deps, 'tell'>): Promise<void> {
+  if (facts.foreign!.secure || (await api.letsIn().catch(() => true))) return
+  facts.token = ''
+  tell({kind: 'warning', text: `The Jupyter of job ${facts.jobId} asks for its password`, hint: 'Its page in the browser asks you for it.'})
 }

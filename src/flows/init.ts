@@ -8,12 +8,9 @@ import {discoverSite, type Site} from '../sge/site.ts'
 import {couldRun} from '../sge/verify.ts'
 import type {Remote} from '../ssh/remote.ts'
 import {clockText} from '../time.ts'
-import type {Deps} from './deps.ts'
+import type {Answer, Deps} from './deps.ts'
 import {learntLines, type Usual} from './learnt-lines.ts'
 import {reportOf, type SiteReport} from './site-report.ts'
-
-/** Asks a person for what cannot be learnt; answers with the usual value where nobody is asked. */
-export type Answer = (question: string, usual: string, choices?: readonly string[]) => Promise<string>
 
 export interface InitInput {
   cluster: ClusterTarget

@@ -14,7 +14,7 @@ import type {OpenToServer} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import type {Tell} from './events.ts'
 import type {Found} from './find-session.ts'
-import {foreignJobId} from './foreign.ts'
+import {foreignJob} from './foreign.ts'
 import type {StopOutcome} from './keepers.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
@@ -189,7 +189,7 @@ async function factsOf(name: string, {cluster, listing, home, context}: Scene, d
 
 /** Why there is nothing to stop: only sessions are ended, never a job that jnode did not start. */
 async function notOurs({name, head, engine, user, cluster, signal}: {name: string; head: Remote; engine: GridEngine; user: string; cluster: ClusterTarget; signal: AbortSignal}): Promise<JnodeError> {
-  const jobId = foreignJobId(name)
+  const jobId = foreignJob(name)?.jobId ?? null
   const files = jobId === null ? null : await ask(head.run, engine.files(jobId), {signal})
   if (!files) {
     return new JnodeError('no-session', jobId === null ? `There is no session "${name}" on ${cluster.label}` : `Grid Engine on ${head.label} knows no job ${jobId}`, {hint: '`jnode list` shows those there are.'})

@@ -61,6 +61,8 @@ export function jupyterApi(options: ApiOptions) {
     identify: (call?: CallOptions) => identify(options, call),
     /** Does not count as activity, so it may be polled where idle servers are ended. */
     status: (call?: CallOptions) => ask(options, {path: 'api/status', read: readStatus, ...call}),
+    /** Whether it takes the token, or asks for none. */
+    letsIn: (call?: CallOptions) => letsIn(options, call),
     kernels: (call?: CallOptions) => ask(options, {path: 'api/kernels?no_track_activity=1', read: readKernels, ...call}),
     /** Ends the server with its kernels; it answers before it ends. */
     shutdown: async (call?: CallOptions) => void (await ask(options, {path: 'api/shutdown', method: 'POST', read: () => true, ...call})),
@@ -97,6 +99,12 @@ async function identify({baseUrl, token, fetch}: ApiOptions, call?: CallOptions)
 }
 
 export type JupyterApi = ReturnType<typeof jupyterApi>
+
+async function letsIn({baseUrl, token, fetch}: ApiOptions, call?: CallOptions): Promise<boolean> {
+  const {status} = await send(fetch, new URL('api/status', baseUrl), {headers: authorization(token)}, call)
+  if (status === 200 || status === 403) return status === 200
+  throw new JnodeError('unexpected', `GET /api/status was not answered as Jupyter does (status ${status})`)
+}
 
 interface Question<T> extends CallOptions {
   path: string

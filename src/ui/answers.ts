@@ -1,5 +1,5 @@
 /** Questions with a usual answer, in the terminal. */
-import type {Answer} from '../flows/init.ts'
+import type {Answer} from '../flows/deps.ts'
 import type {Prompter} from '../ssh/prompt.ts'
 
 /** Nothing typed means the usual answer; one of several choices is named by its number or itself. */

@@ -1,6 +1,7 @@
 /** A Jupyter job that somebody started without jnode. */
-import {afterEach, expect, test} from 'vitest'
-import {answers, jnodeIn, nothingLeft, OPEN, sweep} from './jnode.ts'
+import {createHash} from 'node:crypto'
+import {afterEach, expect, onTestFinished, test} from 'vitest'
+import {answers, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from './jnode.ts'
 import {until} from './run.ts'
 import {useLab} from './use-lab.ts'
 
@@ -30,6 +31,47 @@ test('by qsub: its node from qstat, its server from its own log; its job is nobo
   expect(await jnode.ok('list')).toMatchObject({sessions: []})
   await lab.exec('head', 'alice', 'rm -f ~/hand.sh ~/hand.log')
   // No job of ours has told the node's key, so it was remembered when it was first seen.
+  await lab.exec('laptop', 'alice', 'rm -r ~/.local/state/jnode/known_nodes')
+  await nothingLeft(lab)
+})
+
+test('by qrsh, which leaves no log: its servers from its node, and which of several is asked or said', async () => {
+  const hash = `sha1:salt:${createHash('sha1').update('secretsalt').digest('hex')}`
+  // One in Jupyter's own place on all addresses, one on a socket that asks for a password, in a place of its own.
+  const script = `cd && mkdir -p book && jupyter-notebook --no-browser --ip 0.0.0.0 --port 9301 --notebook-dir book >/dev/null 2>&1 &
+JUPYTER_RUNTIME_DIR=$TMPDIR/own exec jupyter-server --no-browser --ServerApp.sock=$TMPDIR/hand.sock --ServerApp.token= --ServerApp.password=${hash}`
+  // A server of another job on the same node, whose file lies in the same home.
+  const other = 'exec jupyter-notebook --no-browser --port 9302 >/dev/null 2>&1'
+  const qrsh = Object.entries({hand: script, other}).map(([name, line]) => lab.spawn('head', 'alice', ['qrsh', '-now', 'n', '-N', name, '-l', 'h=node1', line]))
+  onTestFinished(() => void qrsh.forEach((child) => child.kill()))
+  await until('three servers listen', async () => (await lab.listeners('node1')).filter(({address}) => /:930[12]$|hand\.sock$/.test(address)).length === 3, 60_000)
+  const id = (await lab.jobs('alice')).find(({name}) => name === 'hand')!.id
+
+  const matching = (text: string) => expect.stringMatching(text) as string
+  const refused = await jnode.fails(`connect ${id} --host head`)
+  expect(refused).toMatchObject({exitCode: 2, code: 'usage', message: matching(`^Job ${id} runs 2 Jupyter servers on node1\\.local: .*9301 \\(/home/alice/book\\)`), hint: matching(`\`jnode connect ${id}:(9301|hand-sock)\``)})
+  expect(await jnode.fails(`connect ${id}:9302 --host head`)).toMatchObject({exitCode: 8, message: matching(`^Job ${id} runs no Jupyter server 9302 on node1\\.local, but `)})
+  const named = await jnode.ok(`connect ${id}:9301 --host head`)
+  expect(named).toMatchObject({name: `job-${id}-9301`, jobId: id, state: 'ready', node: 'node1.local'})
+  expect(await answers(lab, named.url!)).toEqual(OPEN)
+
+  const asked = jnode.spawn(`connect job-${id} --host head -d`, {terminal: true})
+  await asked.says(/Which one\?[^]*\]:/)
+  asked.type(`${/(\d)\) hand-sock/.exec(asked.stdout())![1]}\r`)
+  await asked.says('asks for its password')
+  expect((await asked.ended).exitCode).toBe(0)
+  const {url} = await jnode.ok(`status job-${id}`)
+  expect(url).not.toContain('token')
+  expect([await statusOf(lab, pageOf(url!, 'login', false)), await statusOf(lab, pageOf(url!, 'api/status', false))]).toEqual([200, 403])
+  // Which one it was stays known.
+  await jnode.ok(`disconnect job-${id}`)
+  expect(await jnode.ok(`connect job-${id}`)).toMatchObject({url, tunnel: 'connected'})
+
+  await jnode.ok('disconnect --all')
+  await lab.exec('head', 'alice', 'qdel -u alice')
+  await until('the jobs are gone', async () => (await lab.exec('head', 'alice', `qstat -j ${id}`)).exitCode !== 0)
+  await until('nothing is remembered of them', async () => (await jnode.ok<{sessions: unknown[]}>('list')).sessions.length === 0)
+  await lab.exec('head', 'alice', 'rm -r ~/book')
   await lab.exec('laptop', 'alice', 'rm -r ~/.local/state/jnode/known_nodes')
   await nothingLeft(lab)
 })

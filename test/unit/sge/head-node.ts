@@ -6,7 +6,7 @@ import {dirname, join} from 'node:path'
 import {onTestFinished} from 'vitest'
 import type {Ask} from '../../../src/ask.ts'
 
-const TOOLS = ['sh', 'awk', 'cat', 'date', 'env', 'grep', 'head', 'id', 'sed', 'sort', 'tr', 'uname', 'xargs', 'timeout']
+const TOOLS = ['sh', 'awk', 'cat', 'date', 'env', 'grep', 'head', 'id', 'ls', 'ps', 'sed', 'sort', 'tail', 'tr', 'uname', 'xargs', 'timeout']
 
 export interface HeadNode {
   /** Path of a file of the directory. */
