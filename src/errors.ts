@@ -76,6 +76,14 @@ export function abortReason({reason}: AbortSignal): JnodeError {
   return new JnodeError('interrupted', 'Interrupted')
 }
 
+/** Resolves when the signal aborts; at once when it has. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), {once: true})
+  })
+}
+
 /** Throws the reason once the signal has been aborted. */
 export function throwIfAborted(signal?: AbortSignal): void {
   if (signal?.aborted) throw abortReason(signal)

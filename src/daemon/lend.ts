@@ -4,6 +4,7 @@
  */
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {Socket} from 'node:net'
+import {whenAborted} from '../errors.ts'
 import type {ClusterLink, NodeAddress} from '../flows/deps.ts'
 import type {Endpoint, Remote} from '../ssh/remote.ts'
 import {join} from '../tunnel/forward.ts'
@@ -107,8 +108,8 @@ async function lease(asked: Extract<Asked, {what: 'head' | 'node'}>, {res, say, 
     const remote = asked.what === 'head' ? link.head : await link.toNode(asked.node, signal)
     remotes.set(of, remote)
     say({of, label: remote.label})
-    const left = new Promise<string>((resolve) => signal.addEventListener('abort', () => resolve('given back'), {once: true}))
-    const closed = await Promise.race([remote.closed, link.head.closed, left])
+    // It may have left while the login was under way.
+    const closed = await Promise.race([remote.closed, link.head.closed, whenAborted(signal).then(() => 'given back')])
     res.end(JSON.stringify({closed}))
   } finally {
     clearInterval(beat)

@@ -84,7 +84,6 @@ export function links({stateDir, tell, logIn, ...options}: LinksOptions) {
 
   return {
     async connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink> {
-      if (options.witness) return logInHere(cluster, options, null)
       // Whoever wants to see a login wants one.
       if (options.witness) return logInHere(cluster, options, null)
       const mine = own.get(wayTo(cluster))

@@ -1,4 +1,5 @@
 /** One connection of this process and its connections to nodes, for several who use them: its own session, and whoever borrows. */
+import {whenAborted} from '../errors.ts'
 import type {ClusterLink, NodeAddress} from '../flows/deps.ts'
 import type {Remote, RunCommand, RunResult} from '../ssh/remote.ts'
 
@@ -103,5 +104,5 @@ export function shareLink(link: OwnLink): SharedLink {
 }
 
 function reasonOf(signal: AbortSignal): Promise<string> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve('the connection was closed')))
+  return whenAborted(signal).then(() => 'the connection was closed')
 }
