@@ -14,8 +14,8 @@ export default defineConfig({
           globalSetup: ['test/cluster/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
-          // One real cluster is shared by all files, so they run one after the other.
-          fileParallelism: false,
+          // Each worker has a cluster of its own; mostly they wait.
+          maxWorkers: 2,
         },
       },
       {
@@ -26,7 +26,7 @@ export default defineConfig({
           // A row may cut a link for ten minutes, and waits for all that follows.
           testTimeout: 1_200_000,
           hookTimeout: 180_000,
-          fileParallelism: false,
+          maxWorkers: 3,
         },
       },
     ],

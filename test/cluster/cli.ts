@@ -1,6 +1,6 @@
 /** npm run cluster up|down|status|shell HOST USER [--name LAB] */
 import {parseArgs} from 'node:util'
-import {attachLab, downLab, type Lab, NoLabHere, upLab} from './lab.ts'
+import {attachLab, downLab, type Lab, labsBeside, NoLabHere, upLab} from './lab.ts'
 import {initPid} from './hosts.ts'
 import {obstacle} from './packages.ts'
 import {DEFAULT_LAB} from './paths.ts'
@@ -23,8 +23,10 @@ async function main(): Promise<number> {
       return 0
     }
     case 'down':
-      await downLab(values.name)
-      console.log(`lab ${values.name} is down`)
+      for (const name of new Set([values.name, ...(await labsBeside(values.name))])) {
+        await downLab(name)
+        console.log(`lab ${name} is down`)
+      }
       return 0
     case 'status':
       await printFacts(await attachLab(values.name))

@@ -1,12 +1,12 @@
-/** Builds the program, and stands the suite's lab up; takes it down after the suite unless it stood before (`npm run cluster up`). */
+/** Builds the program, and stands a first lab up; takes down after the suite all labs that did not stand before (`npm run cluster up`). */
 import {fileURLToPath} from 'node:url'
-import {downLab, factsOf, NoLabHere, upLab} from './lab.ts'
+import {downLab, labsBeside, NoLabHere, upLab} from './lab.ts'
 import {DEFAULT_LAB} from './paths.ts'
 import {run} from './run.ts'
 
-export default async function setup(): Promise<(() => Promise<void>) | void> {
+export default async function setup(): Promise<() => Promise<void>> {
   await run([process.execPath, fileURLToPath(new URL('../../scripts/build.js', import.meta.url))])
-  const stood = (await factsOf(DEFAULT_LAB)) !== undefined
+  const before = await labsBeside(DEFAULT_LAB)
   try {
     await upLab(DEFAULT_LAB)
   } catch (error) {
@@ -15,5 +15,7 @@ export default async function setup(): Promise<(() => Promise<void>) | void> {
     console.error(error.message)
     process.exit(2)
   }
-  if (!stood) return () => downLab(DEFAULT_LAB)
+  return async () => {
+    for (const name of await labsBeside(DEFAULT_LAB)) if (!before.includes(name)) await downLab(name)
+  }
 }

@@ -1,7 +1,7 @@
 /** A lab as a whole: building it, finding a standing one, taking it down, and the handle tests work with. */
 import type {ChildProcess} from 'node:child_process'
-import {mkdir, readFile, rm, writeFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {basename, dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {type Daemon, endSessions, startDaemon, stopDaemon} from './daemons.ts'
 import {nodesReady, qconf, startGridEngine, writeCell} from './grid-engine.ts'
@@ -52,6 +52,14 @@ export async function attachLab(name: string): Promise<Lab> {
   const facts = await factsOf(name)
   if (!facts) throw new Error(`no lab ${name} is up`)
   return handle(facts)
+}
+
+/** Of a lab and those that the suites' further workers have beside it, the names of all that there is something of, broken ones too. */
+export async function labsBeside(name: string): Promise<string[]> {
+  const {root} = labPaths(name)
+  const directories = await readdir(dirname(root))
+  const suffixes = directories.filter((directory) => directory.startsWith(basename(root))).map((directory) => directory.slice(basename(root).length))
+  return suffixes.filter((suffix) => /^(w[0-9]+)?$/.test(suffix)).map((suffix) => name + suffix)
 }
 
 /** Removes every trace of a lab, whole, half built or broken; fine if there is none. */

@@ -1,8 +1,12 @@
-/** The lab of the vitest suite; the project's global set-up has built it. */
-import {attachLab, type Lab} from './lab.ts'
+/** The lab of the vitest suites. */
+import {type Lab, upLab} from './lab.ts'
 import {DEFAULT_LAB} from './paths.ts'
 
-/** The running lab that all files of the suite share, one after the other: `const lab = await useLab()`. */
+/**
+ * The lab that a file of tests has for itself while it runs: `const lab = await useLab()`. Files that run at the same
+ * time have different ones, for they break things; the next file of a worker gets the same lab again.
+ */
 export function useLab(): Promise<Lab> {
-  return attachLab(DEFAULT_LAB)
+  const worker = Number(process.env.VITEST_POOL_ID)
+  return upLab(worker === 1 ? DEFAULT_LAB : `${DEFAULT_LAB}w${worker}`) // labsBeside knows these names, too
 }
