@@ -2,7 +2,7 @@
 import {folded} from './said.ts'
 
 export interface JobDetails {
-  /** Values of a key such as `scheduling info` or `error reason`, one per line; empty when the key is not there. */
+  /** Values of a key such as `scheduling info` or `hard_queue_list`, one per line; empty when the key is not there. */
   values(key: string): string[]
 }
 
@@ -13,14 +13,20 @@ export function parseJobDetails(text: string): JobDetails {
   for (const line of text.split('\n')) {
     const start = /^([A-Za-z][\w ()-]{0,60}?)(?:\s+\d+)?\s*:\s*(.*)$/.exec(line)
     if (start) {
-      current = found.get(start[1]!) ?? []
-      found.set(start[1]!, current)
+      const key = spelt(start[1]!)
+      current = found.get(key) ?? []
+      found.set(key, current)
     }
     // Further messages of one task repeat the task number: `            1:      text`.
     const value = folded(start ? start[2]! : /^\s+(?:\d+:\s+)?(.*)$/.exec(line)?.[1] ?? '')
     if (value !== '') current.push(value)
   }
-  return {values: (key) => found.get(key) ?? []}
+  return {values: (key) => found.get(spelt(key)) ?? []}
+}
+
+/** Open Cluster Scheduler writes `hard_resource_list` where all others write `hard resource_list`. */
+function spelt(key: string): string {
+  return key.replaceAll('_', ' ')
 }
 
 /** What says that Grid Engine does not know a job (any more): old engines and Univa's, in a text that may be wrapped. */

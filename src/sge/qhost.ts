@@ -13,11 +13,13 @@ export interface Host {
 
 /** Null when this is no answer of qhost. Old engines have fewer columns. The first host is `global`: what it has is for all. */
 export function parseHosts(text: string): Host[] | null {
-  const [header = '', ...lines] = text.split('\n')
-  const columns = header.trim().split(/\s+/)
-  if (columns[0] !== 'HOSTNAME') return null
+  const all = text.split('\n')
+  // A warning of the dynamic linker or an empty line may come before.
+  const header = all.findIndex((line) => /^HOSTNAME\s/.test(line))
+  if (header < 0) return null
+  const columns = all[header]!.trim().split(/\s+/)
   const hosts: Host[] = []
-  for (const line of lines) {
+  for (const line of all.slice(header + 1)) {
     const [, name, value] = /^.*?\b[hg][cf]:([^=]+)=(.*)$/.exec(line) ?? []
     if (name !== undefined) hosts.at(-1)?.stock.set(name, value!.trim())
     else if (/^\w/.test(line)) hosts.push(host(line.trim().split(/\s+/), columns))

@@ -19,7 +19,7 @@ const INSTANCE = '@@jnode instance'
  */
 export function lookAround(jobId: string): string {
   return `user=$(id -un)
-pe=$(printf '%s\\n' "$details" | sed -n 's/^parallel environment: *\\([^ ]*\\) .*/\\1/p')
+pe=$(printf '%s\\n' "$details" | sed -n 's/^parallel[ _]environment: *\\([^ ]*\\) .*/\\1/p')
 from=$(date +%s)
 (SGE_LONG_QNAMES=-1; export SGE_LONG_QNAMES; ge qstat -f -u "$user" -U "$user" \${pe:+-pe "$pe"}) 2>/dev/null | awk '
   $1 ~ /@/ && $3 ~ /^[0-9]+\\/[0-9]/ {

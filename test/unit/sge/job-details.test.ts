@@ -1,5 +1,7 @@
 import {describe, expect, test} from 'vitest'
 import {parseJobDetails, readExistence} from '../../../src/sge/job-details.ts'
+import {runLimit} from '../../../src/sge/limits.ts'
+import {soonerRequest} from '../../../src/sge/sooner.ts'
 import {complained, fixture, printed} from './fixture.ts'
 
 test('a key has its lines, a key that is not there has none', () => {
@@ -8,6 +10,14 @@ test('a key has its lines, a key that is not there has none', () => {
   expect(details.values('scheduling info')).toHaveLength(3)
   expect(details.values('scheduling info')[2]).toBe('cannot run in PE "smp" because it only offers 0 slots')
   expect(details.values('error reason')).toEqual([])
+})
+
+test('Open Cluster Scheduler writes some keys with an underscore, and its limits, slots and queues are read all the same', () => {
+  const details = 'job_number:                      7\nhard_resource_list:              gpu=1,h_rt=600\nhard_queue_list:                 all.q\nparallel_environment:            smp range: 2\njob_state                   1:   qw\n'
+  expect(parseJobDetails(details).values('parallel environment')).toEqual(['smp range: 2'])
+  expect(parseJobDetails(details).values('hard_queue_list')).toEqual(['all.q'])
+  expect(runLimit('7', null).read(printed(details))).toBe(600)
+  expect(soonerRequest(parseJobDetails(details), [{name: 'all.q@n1', free: 4, states: ''}])?.args).toEqual(['-pe', 'smp', '2', '-l', 'gpu=1,h_rt=600'])
 })
 
 test('task numbers are no part of keys or values', () => {

@@ -15,6 +15,10 @@ test('the columns of an old engine, a host that is down, what the cluster as a w
   expect(parseHosts(old)).toMatchObject([{name: 'global', stock: new Map([['lic', '5.000000']])}, {name: 'n1', up: false, cores: 16, memory: '62.9G'}])
 })
 
+test('what stands before the table is no part of it', () => {
+  expect(parseHosts(`\nERROR: ld.so: object 'x.so' cannot be preloaded: ignored.\n${fixture('qhost-F.txt')}`)).toEqual(parseHosts(fixture('qhost-F.txt')))
+})
+
 test('a complaint is no list of hosts', () => {
   expect(parseHosts('error: commlib error: got select error')).toBeNull()
   expect(parseHosts('')).toBeNull()
