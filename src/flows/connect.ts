@@ -16,6 +16,7 @@ import {openTunnel} from '../tunnel/tunnel.ts'
 import type {Answer, ClusterLink, Deps} from './deps.ts'
 import {foreignFacts, foreignJob, tellOfLogin} from './foreign.ts'
 import type {OpenSession} from './open-session.ts'
+import {listOurJobs} from './our-jobs.ts'
 import {apiOver} from './route-context.ts'
 import {jobOf} from './status.ts'
 import type {Submitted} from './submit.ts'
@@ -103,7 +104,9 @@ interface Asking {
 /** The session as the cluster knows it; else, for `job-N`, a Jupyter job that somebody started without us. */
 async function factsThere({link, engine, user, input}: Asking, deps: Deps): Promise<SessionFacts> {
   const {name, cluster, answer, signal} = input
-  const [jobs, listing] = await askAll(link.head.run, [engine.list(user), readRemoteSessions(name)], {signal})
+  const asked = foreignJob(name)
+  const others = asked === null ? [] : [{jobId: asked.jobId, jobName: ''}]
+  const [jobs, listing] = await askAll(link.head.run, [listOurJobs(engine, user, others), readRemoteSessions(name)], {signal})
   // A file here that cannot be used is written anew.
   const mine = await deps.store.load(cluster.name, name).catch(() => null)
   const there = listing.sessions[0]
@@ -118,7 +121,6 @@ async function factsThere({link, engine, user, input}: Asking, deps: Deps): Prom
     throw new JnodeError('job-ended', `Session "${name}" never got a job`)
   }
   if (broken) throw new JnodeError('no-session', `Session "${name}" on ${cluster.label} cannot be read: ${broken.why}`, {hint: `Remove it with \`jnode stop ${name}\`.`})
-  const asked = foreignJob(name)
   if (asked === null) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
   if (jobs.kind === 'unknown') throw silent(link, jobs.why)
   // Of an array, a task that runs.

@@ -14,6 +14,7 @@ import {discoverSite, type Site} from '../sge/site.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
+import {listOurJobs} from './our-jobs.ts'
 import {nodeAddress} from './routes.ts'
 import {deleteJob, removeFiles, type RemovalContext} from './remove-job.ts'
 import {jobOf} from './status.ts'
@@ -51,11 +52,11 @@ interface Scene {
 export async function leftOnCluster(cluster: ClusterTarget, link: ClusterLink, deps: Deps, signal: AbortSignal): Promise<Removable[]> {
   const site = await ask(link.head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
   const engine = gridEngine(site)
-  // Jobs first: one that is submitted between the two questions has its directory already.
-  const [list, remote, young] = await askAll(link.head.run, [engine.list(site.user), readRemoteSessions(), recentSessions(YOUNG_MINUTES)], {signal})
-  if (list.kind === 'unknown') throw new JnodeError('no-grid-engine', `Grid Engine on ${link.head.label} gives no answer: ${list.why}`, {hint: 'Try again in a minute.'})
   const {sessions} = await deps.store.list()
   const local = sessions.filter((facts) => facts.cluster === cluster.name)
+  // Jobs first: one that is submitted between the two questions has its directory already.
+  const [list, remote, young] = await askAll(link.head.run, [listOurJobs(engine, site.user, local), readRemoteSessions(), recentSessions(YOUNG_MINUTES)], {signal})
+  if (list.kind === 'unknown') throw new JnodeError('no-grid-engine', `Grid Engine on ${link.head.label} gives no answer: ${list.why}`, {hint: 'Try again in a minute.'})
   const scene: Scene = {cluster, link, engine, site, jobs: list.jobs, remote, young, local, signal}
   return [...(await overSessions(scene, deps)), ...brokenDirectories(scene, deps), ...(await orphanJobs(scene, deps))]
 }

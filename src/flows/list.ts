@@ -16,6 +16,7 @@ import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import {endOfLog} from './log-tail.ts'
 import type {Deps} from './deps.ts'
+import {listOurJobs} from './our-jobs.ts'
 import {viewOf, type SessionView} from './session-view.ts'
 import {jobOf, statusOf} from './status.ts'
 import {whyNot} from './why.ts'
@@ -66,7 +67,7 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
     const {head} = link
     const site = await ask(head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
     const engine = gridEngine(site)
-    const [jobs, remote] = await askAll(head.run, [engine.list(site.user), readRemoteSessions(name)], {signal})
+    const [jobs, remote] = await askAll(head.run, [listOurJobs(engine, site.user, local), readRemoteSessions(name)], {signal})
     const all = merge(cluster, local, remote)
     const missing = all.filter(({facts, record}) => jobs.kind === 'known' && facts.jobId !== null && !jobOf(facts, jobs) && !record?.end)
     const witnesses = await askAll(head.run, missing.map(({facts}) => engine.exists(facts.jobId!)), {signal})

@@ -8,6 +8,7 @@ import type {Job} from '../sge/qstat.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {Tell} from './events.ts'
+import {listOurJobs} from './our-jobs.ts'
 
 export interface RemovalContext {
   head: Remote
@@ -25,7 +26,7 @@ const GONE_WITHIN_MS = 100_000
 
 /** The session's job as Grid Engine knows it: by id, or by name where qsub's answer was lost. Throws while it is silent. */
 export async function findJob({head, engine, user, signal}: RemovalContext, facts: JobOfSession): Promise<Job | null> {
-  const list = await ask(head.run, engine.list(user), {signal})
+  const list = await ask(head.run, listOurJobs(engine, user, [facts]), {signal})
   if (list.kind === 'unknown') {
     throw new JnodeError('no-grid-engine', `Grid Engine on ${head.label} gives no answer: ${list.why}`, {hint: 'Nothing was removed. Try again in a minute.'})
   }

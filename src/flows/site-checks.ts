@@ -11,6 +11,7 @@ import {discoverSite, type Site} from '../sge/site.ts'
 import type {RunOptions} from '../ssh/remote.ts'
 import type {CheckList} from './checks.ts'
 import type {ClusterLink} from './deps.ts'
+import {listOurJobs} from './our-jobs.ts'
 
 /** Sessions need little, Jupyter and notebooks some. */
 const LITTLE_KB = 100 * 1024
@@ -55,11 +56,11 @@ async function checkShell(look: () => Promise<Shell>, checks: CheckList): Promis
 
 async function checkEngine(site: Site, options: StartOptions, checks: CheckList, put: <T>(question: Ask<T>) => Promise<T>): Promise<void> {
   const count = async () => {
-    const list = await put(gridEngine(site).list(site.user))
+    const list = await put(listOurJobs(gridEngine(site), site.user))
     if (list.kind === 'known') return list.jobs.length
     throw new JnodeError('no-grid-engine', `qstat gives no answer: ${list.why}`, {hint: 'Ask the cluster’s support whether its qmaster runs.'})
   }
-  const jobs = await checks.attempt('scheduler', count, (jobs) => `it answers; you have ${jobs} job${jobs === 1 ? '' : 's'}`)
+  const jobs = await checks.attempt('scheduler', count, (jobs) => `it answers; you have ${jobs} job${jobs === 1 ? '' : 's'} of jnode's`)
   if (jobs === null) return OF_THE_SCHEDULER.forEach((step) => checks.skip(step, 'not asked: the scheduler gives no answer'))
   const {cluster, queue, pe} = options
   await checks.attempt('parallel environment', () => chooseParallelEnvironment(site, {slots: 2, queue, asked: pe ?? cluster.pe}), (name) => `${name} keeps the slots of --cores on one host`)

@@ -19,6 +19,7 @@ import type {StopOutcome} from './keepers.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import type {OpenSession} from './open-session.ts'
+import {listOurJobs} from './our-jobs.ts'
 import {knownRoute} from './reach-server.ts'
 import {deleteJob, removeFiles, type RemovalContext} from './remove-job.ts'
 import {apiOver} from './route-context.ts'
@@ -130,7 +131,7 @@ async function stopOverConnection(names: string[], cluster: ClusterTarget, deps:
   try {
     const site = await ask(link.head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
     const context = {head: link.head, engine: gridEngine(site), user: site.user, clock: deps.clock, tell: deps.tell, signal}
-    const [jobs, listing] = await askAll(link.head.run, [context.engine.list(site.user), readRemoteSessions(names.length === 1 ? names[0] : undefined)], {signal})
+    const [jobs, listing] = await askAll(link.head.run, [listOurJobs(context.engine, site.user), readRemoteSessions(names.length === 1 ? names[0] : undefined)], {signal})
     for (const name of names) {
       try {
         ended.outcomes.push(await stopOne(name, {context, link, cluster, jobs, listing, home: site.home}, deps))

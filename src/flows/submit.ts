@@ -17,6 +17,7 @@ import {qsubArguments, type Submission} from '../sge/qsub.ts'
 import {discoverSite, type Site} from '../sge/site.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {ClusterLink, Deps} from './deps.ts'
+import {listOurJobs} from './our-jobs.ts'
 import {deleteJob, removeFiles} from './remove-job.ts'
 
 export interface StartInput {
@@ -196,7 +197,7 @@ async function jobIdOf(submission: Submission, context: {facts: SessionFacts; en
       throw new JnodeError(submission.code, submission.message, {...(submission.hint ? {hint: submission.hint} : {})})
     case 'uncertain': {
       const {facts, engine, link, user, signal} = context
-      const list = await ask(link.head.run, engine.list(user), {signal})
+      const list = await ask(link.head.run, listOurJobs(engine, user), {signal})
       const job = list.kind === 'known' ? list.jobs.find((candidate) => candidate.name === facts.jobName) : undefined
       if (!job) throw new JnodeError('rejected', `qsub gave an answer that is not understood: ${submission.said}`, {hint: 'Run the line of --dry-run on the head node to see what it says there.'})
       return job.id

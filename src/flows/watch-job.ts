@@ -17,6 +17,7 @@ import type {Tell} from './events.ts'
 import {foreignRecord} from './foreign.ts'
 import {howItEnded, needsAccounting} from './how-it-ended.ts'
 import {endOfLog, withLog} from './log-tail.ts'
+import {listOurJobs} from './our-jobs.ts'
 import {explainer, whyNot} from './why.ts'
 
 export interface JobView {
@@ -119,7 +120,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
 
   /** While all is well, one list serves all sessions that share the connection. */
   async function asked() {
-    const questions = [engine.list(user), readRecordText(facts.remoteDir)] as const
+    const questions = [listOurJobs(engine, user, [facts]), readRecordText(facts.remoteDir)] as const
     if (pace.freshMs === undefined || nudged || misses > 0 || view.record?.end) return askAll(head.run, questions, {signal})
     return Promise.all([ask(head.run, questions[0], {signal, freshMs: pace.freshMs}), ask(head.run, questions[1], {signal})])
   }

@@ -33,9 +33,12 @@ export function remoteDir(home: string, name: string): string {
   return `${home.replace(/\/+$/, '')}/.jnode/sessions/${name}`
 }
 
+/** Begins the name of each session's job. */
+export const JOB_PREFIX = 'jnode-'
+
 /** Grid Engine's name for a session's job. */
 export function jobNameOf(name: string): string {
-  return `jnode-${name}`
+  return `${JOB_PREFIX}${name}`
 }
 
 /** The session that a job's name speaks of; null for another name. */

@@ -4,6 +4,7 @@ import {command, quote} from '../shell.ts'
 import {counted} from './calls.ts'
 import {readExistence} from './job-details.ts'
 import {readJobFiles, type JobFiles} from './job-files.ts'
+import {jobListScript, sieved, type WantedJobs} from './job-sieve.ts'
 import type {JobPhase} from './job-state.ts'
 import {runLimit} from './limits.ts'
 import {neverReason, type Never} from './never-runs.ts'
@@ -18,8 +19,8 @@ import {couldStart, type SoonerRequest} from './sooner.ts'
 import {whyAsk, type Why, type WhyOptions} from './why.ts'
 
 export interface GridEngine {
-  /** All jobs of a user, in one call. */
-  list(user: string): Ask<JobList>
+  /** Those of a user's jobs that are wanted, in one call. What is not in it, in a list that is known, is not there. */
+  list(user: string, wanted: WantedJobs): Ask<JobList>
   /** Checks with `qsub -w v` that the request can ever run, then submits it. `args` come from `qsubArguments`. */
   submit(args: readonly string[], scriptPath: string): Ask<Submission>
   /** Why the request can never run; null when it can, and when the check itself fails. Submits nothing. */
@@ -47,8 +48,7 @@ export function gridEngine(site: Pick<Site, 'setup'>): GridEngine {
   const calls = new Map<string, number>()
   const asking = <T>({script, read}: Ask<T>) => counted({script: prelude + script, read}, calls)
   return {
-    // With -u, because old engines list everybody without; and without any -s, so that what is missing has ended.
-    list: (user) => asking({script: `ge ${command(['qstat', '-u', user, '-xml'])}`, read: readJobList}),
+    list: (user, wanted) => asking({script: jobListScript(user, wanted), read: (answer) => readJobList(sieved(answer))}),
     submit: (args, scriptPath) => asking({script: submitScript(args, scriptPath), read: (answer) => readVerifiedSubmission(args, answer)}),
     // The job's script is not there yet: one is read from stdin.
     check: (args) => asking({script: args.includes('-w') ? '' : checkScript(args, []), read: ({stdout}) => readCheck(args, stdout)}),

@@ -41,6 +41,7 @@ const parser = new XMLParser({
 export function readJobList({exitCode, stdout, stderr}: {exitCode: number; stdout: string; stderr: string}): JobList {
   if (exitCode === 0) return parseJobList(stdout)
   const said = `${stderr}\n${stdout}`
+  if (exitCode < 0) return unknown(`the answer of qstat is cut off: ${quoted(said)}`)
   if (/invalid option -- '?[mx]/.test(said)) return unknown('this qstat belongs to PBS or Torque, not to Grid Engine')
   return unknown(`qstat failed with exit status ${exitCode}: ${quoted(said)}`)
 }

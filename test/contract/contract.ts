@@ -48,7 +48,7 @@ export function contract(name: string, makeWorld: () => Promise<World>): void {
 
     const head = async (script: string): Promise<RunResult> => (await world.run([script]))[0]!
     const jobs = async (): Promise<Job[]> => {
-      const list = await ask(world.run, engine.list(site.user))
+      const list = await ask(world.run, engine.list(site.user, {prefix: '', ids: []}))
       if (list.kind === 'unknown') throw new Error(list.why)
       return list.jobs
     }

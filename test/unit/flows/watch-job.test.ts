@@ -7,6 +7,7 @@ import {gridEngine} from '../../../src/sge/client.ts'
 import type {Remote} from '../../../src/ssh/remote.ts'
 import {systemClock} from '../../../src/time.ts'
 import {rejectionOf} from '../expect-error.ts'
+import {headNode} from '../sge/head-node.ts'
 
 const facts = {name: 't1', jobId: '7', jobName: 'jnode-t1', remoteDir: '/home/alice/.jnode/sessions/t1'} as SessionFacts
 
@@ -33,4 +34,19 @@ test('one call that failed over a living link is told, and asked again', async (
   while (told.length < 2) await systemClock.sleep(5)
   job.stop()
   expect(told[1]).toEqual({kind: 'progress', text: 'alice@head did not answer within 60 s; asking again'})
+})
+
+test.each([
+  ['cut off', `printf '<?xml version="1.0"?>\n<job_info>\n<queue_info>\n</queue_info>\n<job_info>\n</job_info>'`],
+  ['without end', `while :; do printf '<job_list><JB_job_number>7</JB_job_number><JB_name>jnode-%0999d</JB_name></job_list>' 0; done`],
+])('a list of jobs that is %s ends no waiting: it is asked for again', async (_, qstat) => {
+  const node = headNode()
+  node.program('bin/qstat', qstat)
+  const run = async (scripts: readonly string[]) => scripts.map((script) => node.ask({script, read: (answer) => answer}))
+  const never = new Promise<never>(() => {})
+  const {job, told} = watch({label: 'alice@head', run, follow: () => never, open: () => never, closed: never, close: async () => {}})
+  while (told.length < 4) await systemClock.sleep(5)
+  expect(job.view).toMatchObject({job: null, silent: expect.stringMatching(/^the (answer|XML) of qstat is (cut off|damaged)/) as string})
+  job.stop()
+  expect(told.every((event) => event.kind === 'progress' && event.text.startsWith('Grid Engine gives no answer'))).toBe(true)
 })

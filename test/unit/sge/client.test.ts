@@ -5,6 +5,7 @@ import {complained, fixture, printed} from './fixture.ts'
 import {headNode, type HeadNode} from './head-node.ts'
 
 const grid = gridEngine({setup: ''})
+const ALL = {prefix: '', ids: []}
 const ARGS = ['-terse', '-N', 'jn-otter', '-pe', 'smp', '2', '-l', 'h_rt=01:00:00', '-l', 'virtual_free=1G']
 
 /** A qsub that notes how it was called and answers by the first pattern that fits. */
@@ -85,11 +86,11 @@ test('scripts begin with the site\'s setup, and speak English', () => {
   const head = headNode()
   head.program('site/qstat', `[ "$LC_ALL" = C ] && cat <<'END'\n${fixture('qstat-empty.xml')}END`)
   const own = gridEngine({setup: `PATH='${head.path('site')}':$PATH; export PATH`})
-  expect(head.ask(own.list('alice'), {LC_ALL: 'de_DE.UTF-8'})).toEqual({kind: 'known', jobs: []})
+  expect(head.ask(own.list('alice', ALL), {LC_ALL: 'de_DE.UTF-8'})).toEqual({kind: 'known', jobs: []})
 })
 
 test('no qstat there is no empty list', () => {
-  expect(headNode().ask(grid.list('alice')).kind).toBe('unknown')
+  expect(headNode().ask(grid.list('alice', ALL)).kind).toBe('unknown')
 })
 
 describe('why', () => {

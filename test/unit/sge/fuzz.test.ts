@@ -50,6 +50,7 @@ const grid = gridEngine({setup: ''})
 /** Every reader of this room, by what it is given. */
 const READERS: Record<string, (output: {exitCode: number; stdout: string; stderr: string}) => unknown> = {
   'qstat -xml': readJobList,
+  'qstat -xml, from the head node': ({stdout, ...rest}) => grid.list('alice', {prefix: '', ids: []}).read({...rest, stdout: `${stdout}@@jnode status 0\n`}),
   'qstat -j': ({stdout}) => parseJobDetails(stdout).values('job_number'),
   'qstat -j, is it there': (output) => readExistence('7', output),
   'qstat -j, files': grid.files('7').read,

@@ -11,6 +11,7 @@ const TOOLS = ['sh', 'awk', 'cat', 'date', 'env', 'grep', 'head', 'id', 'ls', 'p
 export interface HeadNode {
   /** Path of a file of the directory. */
   path(name: string): string
+  file(name: string, text: string): void
   /** Writes an executable sh script; its directory is made. */
   program(name: string, script: string): void
   ask<T>(question: Ask<T>, env?: Record<string, string>): T
@@ -24,6 +25,7 @@ export function headNode(): HeadNode {
   for (const tool of TOOLS) symlinkSync(spawnSync('/bin/sh', ['-c', `command -v ${tool}`], {encoding: 'utf8'}).stdout.trim(), path(`bin/${tool}`))
   return {
     path,
+    file: (name, text) => writeFileSync(path(name), text),
     program(name, script) {
       mkdirSync(dirname(path(name)), {recursive: true})
       rmSync(path(name), {force: true}) // it may be a link to a program of this machine
@@ -36,6 +38,7 @@ export function headNode(): HeadNode {
         cwd: root,
         env: {PATH: path('bin'), HOME: root, ...env},
         encoding: 'utf8',
+        maxBuffer: 64_000_000,
       })
       return question.read({exitCode: status ?? -1, stdout, stderr})
     },
