@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint'
 
 /** Third-party packages that only one place may import: [package, the files that are this place]. */
 const oneHome = [
-  ['ssh2', 'src/ssh/transport.ts', 'src/ssh/ssh2-remote.ts'],
+  ['ssh2', 'src/ssh/transport.ts', 'src/ssh/ssh2-remote.ts', 'src/ssh/stand-in.ts'],
   ['ssh-config', 'src/ssh/config-file.ts'],
   ['fast-xml-parser', 'src/sge/qstat.ts'],
   ['listr2', 'src/ui/progress.ts'],

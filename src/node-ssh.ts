@@ -1,7 +1,10 @@
 /** The system's ssh, told how to reach a session's compute node through this very program. */
 import {spawn} from 'node:child_process'
+import {once} from 'node:events'
 import {openSync} from 'node:fs'
-import {constants} from 'node:os'
+import {mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {createServer} from 'node:net'
+import {constants, tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {ReadStream} from 'node:tty'
 import type {ClusterTarget} from './config/cluster.ts'
@@ -10,7 +13,9 @@ import type {NodeShell} from './flows/node-shell.ts'
 import type {SessionStore} from './session/local-store.ts'
 import {resolveHops} from './ssh/host-config.ts'
 import {sshArguments, type NodeConfig} from './ssh/node-config.ts'
+import type {StandIn} from './ssh/remote.ts'
 import {targetText} from './target.ts'
+import {join as forward} from './tunnel/forward.ts'
 
 export interface NodeSshOptions {
   env: NodeJS.ProcessEnv
@@ -40,6 +45,31 @@ function flagsTo({kind, name, hops, transport}: ClusterTarget, configured: boole
   if (configured) return ['--cluster', name, ...by]
   if (kind === 'local') return ['--host', 'local']
   return ['--host', name, ...hops.slice(0, -1).flatMap((hop) => ['--jump', targetText(hop)]), ...by]
+}
+
+/** Carries its stdin and stdout to and from a socket: what stands between ssh and this process. */
+const CARRY = "const s=require('net').connect(process.argv[1]);process.stdin.pipe(s).pipe(process.stdout)"
+
+/**
+ * The same node, by a stand-in for it that only this process can reach: there ssh logs in with nothing. Not on Windows,
+ * where others could open the pipe.
+ */
+export async function behind(standIn: StandIn, config: NodeConfig): Promise<{config: NodeConfig; close(): Promise<void>}> {
+  // Only its user can enter it.
+  const directory = await mkdtemp(join(tmpdir(), 'jnode-'))
+  const [path, pinnedFile] = [join(directory, 's'), join(directory, 'known')]
+  const server = createServer((socket) => {
+    standIn.open().then((stream) => forward(socket, stream), () => socket.destroy())
+  })
+  server.listen(path)
+  await Promise.all([once(server, 'listening'), writeFile(pinnedFile, `${config.node} ${standIn.hostKey}\n`, {mode: 0o600})])
+  return {
+    config: {...config, pinnedFile, identityFiles: [], proxy: [process.execPath, '-e', CARRY, path]},
+    async close() {
+      server.close()
+      await rm(directory, {recursive: true, force: true})
+    },
+  }
 }
 
 /** Runs ssh in this terminal; the exit status is that of the command, 255 where ssh itself has failed. Without words, a shell. */

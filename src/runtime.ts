@@ -16,7 +16,7 @@ import type {Answer, Deps} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
 import {withForeignName} from './flows/foreign.ts'
-import type {NodeShell} from './flows/node-shell.ts'
+import type {NodeShell, OpenNode} from './flows/node-shell.ts'
 import {logInWith} from './log-in.ts'
 import {openStore} from './session/local-store.ts'
 import {routeStore} from './session/route-store.ts'
@@ -83,9 +83,11 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
       return nodeConfigOf(node, cluster, {env, stateDir, store: deps.store, configured: (await config()).clusters.has(cluster.name)})
     },
     /** ssh to a session's node in this terminal; resolves with its exit status. */
-    async runSsh(node: NodeShell, cluster: ClusterTarget, words: readonly string[], {quiet}: {quiet: boolean}): Promise<number> {
-      const {runSsh} = await import('./node-ssh.ts')
-      return runSsh(await this.nodeConfig(node, cluster), words, {env, quiet})
+    async runSsh({shell, standIn}: OpenNode, cluster: ClusterTarget, words: readonly string[], {quiet}: {quiet: boolean}): Promise<number> {
+      const {behind, runSsh} = await import('./node-ssh.ts')
+      const config = await this.nodeConfig(shell, cluster)
+      const own = standIn === null || process.platform === 'win32' ? null : await behind(standIn, config)
+      return runSsh(own?.config ?? config, words, {env, quiet}).finally(() => own?.close())
     },
     /** For a command whose main work is done: a browser that does not open is no reason to fail. */
     async tryToOpen(url: string, browser: string | null, signal: AbortSignal): Promise<void> {

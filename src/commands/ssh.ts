@@ -1,7 +1,7 @@
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../base-command.ts'
 import {findSession} from '../flows/find-session.ts'
-import {carryToNode, findNode} from '../flows/node-shell.ts'
+import {carryToNode, openNode} from '../flows/node-shell.ts'
 import {controllingTerminal} from '../node-ssh.ts'
 import {loginFlags, nameArg} from './flags.ts'
 
@@ -25,10 +25,14 @@ export default class Ssh extends BaseCommand {
       terminal?.destroy()
       return {name: found.name, node: null, exitCode: 0}
     }
-    const node = await findNode(found, runtime.deps, this.signal)
-    await runtime.reporter.close('done')
-    const exitCode = await runtime.runSsh(node, found.cluster, words, {quiet: this.jsonEnabled()})
-    process.exitCode = exitCode
-    return {name: found.name, node: node.node, exitCode}
+    const node = await openNode(found, runtime.deps, this.signal)
+    try {
+      await runtime.reporter.close('done')
+      const exitCode = await runtime.runSsh(node, found.cluster, words, {quiet: this.jsonEnabled()})
+      process.exitCode = exitCode
+      return {name: found.name, node: node.shell.node, exitCode}
+    } finally {
+      await node.close()
+    }
   }
 }

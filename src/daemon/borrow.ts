@@ -75,6 +75,7 @@ function lost(reason = GONE): JnodeError {
 interface Lease {
   of: string
   label: string
+  standInKey: string | null
   closed: Promise<string>
   giveBack(): void
 }
@@ -123,13 +124,19 @@ function leaseOf(path: string, asked: Asked, signal: AbortSignal, onAnswer?: () 
   })
 }
 
-function remoteOver(path: string, {of, label, closed, giveBack}: Lease): Remote {
+function remoteOver(path: string, {of, label, standInKey, closed, giveBack}: Lease): Remote {
   const gone = new AbortController()
   void closed.then((reason) => gone.abort(lost(reason)))
   /** Ends with the lease. */
   const send = (asked: Asked, {signal, timeoutMs}: {signal?: AbortSignal | undefined; timeoutMs?: number} = {}) => {
     const limits = [gone.signal, ...(signal ? [signal] : []), ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)])]
     return sendOver(path, asked, AbortSignal.any(limits))
+  }
+  const stream = async (asked: Asked, signal?: AbortSignal) => {
+    const {response, stream: opened} = await send(asked, {signal})
+    if (opened) return opened
+    await answerOf(response)
+    throw lost()
   }
   const checked = (signal?: AbortSignal) => {
     throwIfAborted(signal)
@@ -158,12 +165,8 @@ function remoteOver(path: string, {of, label, closed, giveBack}: Lease): Remote 
       if (last && 'failure' in last) throw errorOf(last.failure)
       if (!last) throw lost()
     },
-    async open(endpoint, signal) {
-      const {response, stream} = await send({what: 'open', of, endpoint}, {signal})
-      if (stream) return stream
-      await answerOf(response)
-      throw lost()
-    },
+    open: (endpoint, signal) => stream({what: 'open', of, endpoint}, signal),
+    ...(standInKey === null ? {} : {standIn: {hostKey: standInKey, open: (signal) => stream({what: 'stand-in', of}, signal)}}),
     async close() {
       giveBack()
       await closed
@@ -189,7 +192,7 @@ interface Answer {
 function sendOver(path: string, asked: Asked, signal: AbortSignal): Promise<Answer> {
   throwIfAborted(signal)
   return new Promise((resolve, reject) => {
-    const upgrade = asked.what === 'open'
+    const upgrade = asked.what === 'open' || asked.what === 'stand-in'
     const body = JSON.stringify(asked)
     const headers = upgrade ? {connection: 'Upgrade', upgrade: 'jnode', 'x-jnode-asked': Buffer.from(body).toString('base64')} : {}
     const req = request({path: '/', method: upgrade ? 'GET' : 'POST', headers, createConnection: () => connect({path, allowHalfOpen: true})})

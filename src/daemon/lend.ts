@@ -13,7 +13,7 @@ import {listenPrivately, textOf} from './private-socket.ts'
 import type {SharedLink} from './shared-link.ts'
 
 /** Part of the socket's name, so that two versions which would not understand each other never meet. */
-export const LEND_PROTOCOL = 1
+export const LEND_PROTOCOL = 2
 /** How often a lender shows that it lives. */
 export const LEND_BEAT_MS = 5000
 
@@ -24,9 +24,10 @@ export type Asked =
   | {what: 'run'; of: string; scripts: readonly string[]; timeoutMs?: number; freshMs?: number}
   | {what: 'follow'; of: string; script: string}
   | {what: 'open'; of: string; endpoint: Endpoint}
+  | {what: 'stand-in'; of: string}
 
 /** The lines of an answer that lasts: a lease, or what is followed. An empty line is a sign of life. */
-export type LeaseLine = {of: string; label: string} | {closed: string} | {failure: ReturnType<typeof failureOf>}
+export type LeaseLine = {of: string; label: string; standInKey: string | null} | {closed: string} | {failure: ReturnType<typeof failureOf>}
 export type FollowLine = {line: string} | {done: true} | {failure: ReturnType<typeof failureOf>}
 
 /** The right to lend at this place, taken before the login: whoever asks meanwhile waits for it. */
@@ -79,6 +80,7 @@ async function answer(req: IncomingMessage, res: ServerResponse, desk: Desk): Pr
         await remoteOf(asked.of, desk.remotes).follow(asked.script, (line) => say({line}), over.signal)
         return void res.end(JSON.stringify({done: true}))
       case 'open':
+      case 'stand-in':
         return void res.writeHead(426).end()
     }
   } catch (error) {
@@ -107,7 +109,7 @@ async function lease(asked: Extract<Asked, {what: 'head' | 'node'}>, {res, say, 
     link = shared.hold(true)
     const remote = asked.what === 'head' ? link.head : await link.toNode(asked.node, signal)
     remotes.set(of, remote)
-    say({of, label: remote.label})
+    say({of, label: remote.label, standInKey: remote.standIn?.hostKey ?? null})
     // It may have left while the login was under way.
     const closed = await Promise.race([remote.closed, link.head.closed, whenAborted(signal).then(() => 'given back')])
     res.end(JSON.stringify({closed}))
@@ -124,8 +126,9 @@ async function answerStream(req: IncomingMessage, socket: Socket, remotes: Map<s
   const onClose = () => given.abort()
   socket.once('close', onClose)
   try {
-    const asked = JSON.parse(Buffer.from(String(req.headers['x-jnode-asked']), 'base64').toString('utf8')) as Extract<Asked, {what: 'open'}>
-    const stream = await remoteOf(asked.of, remotes).open(asked.endpoint, given.signal)
+    const asked = JSON.parse(Buffer.from(String(req.headers['x-jnode-asked']), 'base64').toString('utf8')) as Extract<Asked, {what: 'open' | 'stand-in'}>
+    const remote = remoteOf(asked.of, remotes)
+    const stream = await (asked.what === 'open' ? remote.open(asked.endpoint, given.signal) : remote.standIn!.open())
     socket.off('close', onClose)
     if (socket.destroyed) return void stream.destroy()
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: jnode\r\n\r\n')

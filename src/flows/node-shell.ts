@@ -1,11 +1,11 @@
 /** The way to a session's compute node for ssh and its kin: who is meant there, which keys it must show, a stream to its sshd. */
 import type {Duplex} from 'node:stream'
 import {ask} from '../ask.ts'
-import {JnodeError} from '../errors.ts'
+import {JnodeError, messageOf} from '../errors.ts'
 import {parseRecord} from '../jupyter/record.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
-import type {Remote} from '../ssh/remote.ts'
-import type {Deps} from './deps.ts'
+import type {Remote, StandIn} from '../ssh/remote.ts'
+import type {ClusterLink, Deps, NodeAddress} from './deps.ts'
 import type {Found} from './find-session.ts'
 import {nodeAddress} from './routes.ts'
 
@@ -21,14 +21,50 @@ export interface NodeShell {
 const SSH_PORT = 22
 
 /** Asks the cluster where the session's job runs. Throws `no-session`, `job-ended`, `no-route` while it waits. */
-export function findNode(found: Found, deps: Deps, signal: AbortSignal): Promise<NodeShell> {
-  return withNode(found, deps, signal, async (_, {node, hostKeys}, head) => ({session: found.name, node, hostKeys, user: head.label.slice(0, head.label.lastIndexOf('@'))}))
+export async function findNode(found: Found, deps: Deps, signal: AbortSignal): Promise<NodeShell> {
+  const link = await deps.connect(found.cluster, {signal})
+  try {
+    return shellOn(found, await placeOf(found, link, signal), link)
+  } finally {
+    await link.close()
+  }
+}
+
+export interface OpenNode {
+  shell: NodeShell
+  /** For the ssh program, in the node's place; null where it must log in itself. */
+  standIn: StandIn | null
+  close(): Promise<void>
+}
+
+/** As `findNode`, with a connection to the node: the keeper's where there is one. */
+export async function openNode(found: Found, deps: Deps, signal: AbortSignal): Promise<OpenNode> {
+  const link = await deps.connect(found.cluster, {signal})
+  try {
+    const place = await placeOf(found, link, signal)
+    const node = await link.toNode(place, signal).catch((error: unknown) => {
+      signal.throwIfAborted()
+      // The ssh program may know a way in, and tells better why not.
+      deps.tell({kind: 'trace', text: `the ssh program logs in itself: ${messageOf(error)}`})
+      return null
+    })
+    return {shell: shellOn(found, place, link), standIn: node?.standIn ?? null, close: () => link.close()}
+  } catch (error) {
+    await link.close()
+    throw error
+  }
+}
+
+function shellOn({name}: Found, {node, hostKeys}: Place, {head: {label}}: ClusterLink): NodeShell {
+  return {session: name, node, hostKeys, user: label.slice(0, label.lastIndexOf('@'))}
 }
 
 /** Carries bytes between `local` and the node's SSH server until either has ended: ssh's ProxyCommand. */
-export function carryToNode(found: Found, local: {input: NodeJS.ReadableStream; output: NodeJS.WritableStream}, deps: Deps, signal: AbortSignal): Promise<void> {
-  return withNode(found, deps, signal, async (_, {names}, head) => {
-    const stream = await firstThatOpens(head, names, signal)
+export async function carryToNode(found: Found, local: {input: NodeJS.ReadableStream; output: NodeJS.WritableStream}, deps: Deps, signal: AbortSignal): Promise<void> {
+  const link = await deps.connect(found.cluster, {signal})
+  try {
+    const {names} = await placeOf(found, link, signal)
+    const stream = await firstThatOpens(link.head, names, signal)
     await new Promise<void>((resolve) => {
       stream.once('close', resolve).once('error', () => resolve())
       signal.addEventListener('abort', () => stream.destroy(), {once: true})
@@ -36,28 +72,23 @@ export function carryToNode(found: Found, local: {input: NodeJS.ReadableStream; 
       local.input.pipe(stream)
       stream.pipe(local.output)
     })
-  })
-}
-
-interface Place {
-  node: string
-  names: string[]
-  hostKeys: string[]
-}
-
-async function withNode<T>({name, cluster}: Found, deps: Deps, signal: AbortSignal, work: (name: string, place: Place, head: Remote) => Promise<T>): Promise<T> {
-  const link = await deps.connect(cluster, {signal})
-  try {
-    const {sessions} = await ask(link.head.run, readRemoteSessions(name), {signal})
-    const there = sessions[0]
-    if (!there) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
-    const record = parseRecord(there.record)
-    if (record?.end) throw new JnodeError('job-ended', `The job of ${name} is over`, {hint: `\`jnode status ${name}\` says why.`})
-    if (!record?.node) throw new JnodeError('no-route', `The job of ${name} does not run yet`, {hint: `\`jnode status ${name}\` says what it waits for.`})
-    return await work(name, {node: record.node, ...nodeAddress(record)}, link.head)
   } finally {
     await link.close()
   }
+}
+
+interface Place extends NodeAddress {
+  node: string
+}
+
+async function placeOf({name, cluster}: Found, {head}: ClusterLink, signal: AbortSignal): Promise<Place> {
+  const {sessions} = await ask(head.run, readRemoteSessions(name), {signal})
+  const there = sessions[0]
+  if (!there) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
+  const record = parseRecord(there.record)
+  if (record?.end) throw new JnodeError('job-ended', `The job of ${name} is over`, {hint: `\`jnode status ${name}\` says why.`})
+  if (!record?.node) throw new JnodeError('no-route', `The job of ${name} does not run yet`, {hint: `\`jnode status ${name}\` says what it waits for.`})
+  return {node: record.node, ...nodeAddress(record)}
 }
 
 /** A node's own name may mean nothing to the head node, while another one does. */

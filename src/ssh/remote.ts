@@ -46,12 +46,22 @@ export type LoginFact =
 
 export type Witness = (fact: LoginFact) => void
 
+/** Speaks SSH in a host's place, over the connection to it that there is. */
+export interface StandIn {
+  /** `type base64`: the key that it shows, which is not the host's. */
+  readonly hostKey: string
+  /** A stream for an ssh program, which logs in there with nothing. */
+  open(signal?: AbortSignal): Promise<Duplex>
+}
+
 export interface Remote {
   /** `user@host` for sentences. */
   readonly label: string
   readonly run: RunCommand
   readonly follow: FollowLines
   readonly open: OpenStream
+  /** For an ssh program of this computer, so that it need not log in again; not there where only that program can. */
+  readonly standIn?: StandIn
   /** Settles once, with the reason in words, when the link is lost or closed. */
   readonly closed: Promise<string>
   close(): Promise<void>

@@ -7,6 +7,7 @@ import {fitPackets, sendAtOnce} from './packets.ts'
 import type {Endpoint, OpenStream, Remote} from './remote.ts'
 import {followOver, runOver, SHELL_COMMAND, type OpenShell, type ShellProcess} from './remote-command.ts'
 import {takeTurns} from './shells.ts'
+import {standInFor} from './stand-in.ts'
 
 export interface Connection {
   label: string
@@ -61,6 +62,7 @@ export function remoteOver(client: Client, {label, depth, sock, silentMs}: Conne
     run: runOver(shells.run, label),
     follow: followOver(shells.follow, label),
     open,
+    standIn: standInFor(client),
     closed,
     async close() {
       client.end()

@@ -5,7 +5,7 @@ import {run, tryRun} from './run.ts'
 
 const PACKAGES = [
   'gridengine-master', 'gridengine-exec', 'gridengine-client',
-  'openssh-server', 'openssh-client', 'iproute2', 'nftables', 'util-linux', 'procps',
+  'openssh-server', 'openssh-client', 'iproute2', 'nftables', 'util-linux', 'procps', 'rsync',
   'jupyter-server', 'jupyter-notebook', 'python3-ipykernel', 'jupyter-client', 'jupyter-console',
   'chromium', 'csh', 'tcsh', 'fish', 'zsh',
   'libpam-google-authenticator',
