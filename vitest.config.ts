@@ -5,7 +5,7 @@ export default defineConfig({
     // Most tests wait for another process rather than compute: one worker per core leaves the cores idle.
     maxWorkers: 3,
     projects: [
-      {test: {name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 15_000}},
+      {test: {name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: process.env['JNODE_FUZZ_RUNS'] ? 3_600_000 : 15_000}},
       {test: {name: 'smoke', include: ['test/smoke/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000}},
       {
         test: {

@@ -105,10 +105,29 @@ describe('no list makes a job look gone that is there', () => {
       fc.tuple(noise, noise).map(([before, after]) => before + text + after),
       fc.constant(text + text),
       fc.tuple(fc.constantFrom(...LISTS), fc.boolean()).map(([other, first]) => (first ? fixture(other) + text : text + fixture(other))),
+      fc.shuffledSubarray(text.split('\n'), {minLength: text.split('\n').length}).map((lines) => lines.join('\n')),
     )
     fc.assert(fc.property(spoilt, (changed) => {
       expect(missing(text, changed)).toEqual([])
     }), fuzzing(100))
+  })
+
+  test('jobs in another order, and what is said of each in another order, are the same jobs', () => {
+    const text = fixture('qstat-many.xml')
+    const elements = text.match(/<job_list[^]*?<\/job_list>/g)!
+    const [head, tail] = [text.slice(0, text.indexOf(elements[0]!)), text.slice(text.lastIndexOf('</job_list>') + '</job_list>'.length)]
+    const turned = (element: string) => {
+      const [first, ...rest] = element.trim().split('\n')
+      const last = rest.pop()!
+      return fc.shuffledSubarray(rest, {minLength: rest.length}).map((lines) => [first, ...lines, last].join('\n'))
+    }
+    const sorted = (jobs: Job[]) => jobs.map((job) => JSON.stringify(job)).sort()
+    fc.assert(
+      fc.property(fc.tuple(...elements.map(turned)).chain((all) => fc.shuffledSubarray(all, {minLength: all.length})), (all) => {
+        expect(sorted(jobsOf(`${head}${all.join('\n')}</queue_info><job_info>${tail.slice(tail.indexOf('</job_info>'))}`))).toEqual(sorted(jobsOf(text)))
+      }),
+      fuzzing(50),
+    )
   })
 
   test('a job that runs is never read as finished, whatever stands around the letters', () => {
