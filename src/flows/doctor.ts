@@ -9,7 +9,7 @@ import type {OpenSession} from './open-session.ts'
 import {tryEveryRoute} from './routes.ts'
 import {start} from './start.ts'
 import {stopOpenSession} from './stop.ts'
-import {GENTLE, watchJob} from './watch-job.ts'
+import {EAGER, watchJob} from './watch-job.ts'
 
 export interface DoctorInput {
   /** Reads the configuration; throws `usage`, `config`. */
@@ -84,7 +84,7 @@ async function checkJob(input: {name: string; options: StartOptions; signal: Abo
 /** A byte through each route; that one does not work is no failure where another does. */
 async function checkRoutes(session: OpenSession, checks: CheckList, deps: Deps, signal: AbortSignal): Promise<void> {
   const {facts, link, way} = session
-  const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, GENTLE)
+  const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
   try {
     const record = await watch.until((now) => (now.record?.node ? now.record : null))
     await tryEveryRoute({facts, link, watch, record, nodeName: way.nodeName, endpoint: way.endpoint, signal, deps}, ({route, works, seen, ask}) => {

@@ -70,6 +70,25 @@ test('all is well: every step with what was seen, in order, by one login per hop
   await nothingLeft(lab)
 })
 
+test('with a job: the node, Jupyter and a byte through each route are seen, by one login per hop; nothing is left', async () => {
+  const logins = await countLogins(lab)
+  const {exitCode, ok, checks} = await report('--host head --job')
+  expect({exitCode, ok}).toEqual({exitCode: 0, ok: true})
+  const named = (step: string) => step.replace(/node\d/, 'node')
+  const of = (name: string) => checks.find(({step}) => named(step) === name)
+  expect(checks.map(({step}) => named(step)).slice(-9)).toEqual([
+    'alice@node.local: connect', 'alice@node.local: host key', 'alice@node.local: login', 'job',
+    'route socket', 'route node', 'route head', 'route direct', 'route reverse',
+  ])
+  expect(of('job')).toMatchObject({state: 'ok', saw: matching(/^job \d+ ran on node\d\.local, Jupyter \(notebook\) answered by route socket/)})
+  for (const route of ['socket', 'node', 'direct']) expect(of(`route ${route}`)).toMatchObject({state: 'ok', saw: 'the server’s proof came through it'})
+  // alice has no key on the head node for its nodes, and none on the nodes for the head.
+  for (const step of ['route head', 'route reverse']) expect(of(step)).toMatchObject({state: 'warning', action: matching(/ask the cluster’s support for SSH logins/)})
+  const {gateway, head, node1, node2} = await logins()
+  expect({gateway, head, nodes: node1! + node2!}).toEqual({gateway: 1, head: 1, nodes: 1})
+  await nothingLeft(lab)
+})
+
 test('with the system’s ssh: the same steps but those of the login, which it keeps to itself', async () => {
   const {exitCode, checks} = await report('--host head --transport openssh')
   expect({exitCode, login: checks.filter(({step}) => /login$/.test(step))}).toMatchObject({exitCode: 0, login: [{state: 'ok', saw: 'alice@head, with the system’s ssh'}]})
