@@ -22,19 +22,19 @@ const LEG_MS = 30_000
  * one in its place. Two computers with the same session share legs.
  */
 export async function askForLeg(kind: string, fresh: boolean, {context, program}: {context: RouteContext; program(id: string): string}): Promise<Leg> {
-  const {facts, link, watch, signal} = context
+  const {facts, link, watch, signal, deps} = context
   if (facts.foreign) throw closed('it needs the help of the job, which jnode did not start', null)
   // Only Jupyter's own Python runs it.
   await watch.until((now) => now.record?.listening || null)
   if (watch.view.record?.endpoint?.kind !== 'socket') throw closed('this Jupyter is too old to listen on a socket', null)
   const asked = await ask(link.head.run, readLegs(facts.remoteDir), {signal})
-  const told = Object.keys(watch.view.record.legs)
-  const numbers = [...asked, ...told].filter((id) => id.startsWith(`${kind}-`)).map((id) => Number(id.slice(kind.length + 1)))
-  const last = Math.max(0, ...numbers)
-  const latest = `${kind}-${last}`
-  if (!fresh && asked.includes(latest) && watch.view.record.legs[latest]?.state !== 'failed') return {id: latest, reused: true}
-  if (asked.includes(latest)) await dropLeg({id: latest}, context)
-  const id = `${kind}-${last + 1}`
+  const latest = asked.findLast((id) => id.slice(0, id.lastIndexOf('-')) === kind)
+  if (latest !== undefined) {
+    if (!fresh && watch.view.record.legs[latest]?.state !== 'failed') return {id: latest, reused: true}
+    await dropLeg({id: latest}, context)
+  }
+  // Never a name of before, which would not run again.
+  const id = `${kind}-${deps.randomHex(4)}`
   await ask(link.head.run, startLeg(facts.remoteDir, {id, program: program(id)}), {signal})
   return {id, reused: false}
 }

@@ -75,7 +75,7 @@ const ANSWER_MS = 10_000
 const GRACE_MS = 1500
 const GRACE_TRIES = 8
 /** Where each try takes long, as with a firewall that says nothing, fewer will do. */
-const SLOW_MS = 5000
+const SLOW_MS = 3000
 
 /**
  * Asks through a route until our server answers and takes our token; waits as long as it does not listen yet. Throws
@@ -150,7 +150,14 @@ export function hostOf({label}: Remote): string {
   return label.slice(label.indexOf('@') + 1)
 }
 
-/** What all routes through the head's sshd need of it. */
-export function headMustForward(head: Remote): string {
-  return `\`AllowStreamLocalForwarding yes\` and \`AllowTcpForwarding yes\`, without PermitOpen, in the sshd_config of ${hostOf(head)}`
+/** What a route needs of the sshd of `where`, a host or several. */
+export function mustForward(where: string): string {
+  return `\`AllowTcpForwarding yes\` and \`AllowStreamLocalForwarding yes\` in the sshd_config of ${where}, without PermitOpen and DisableForwarding`
+}
+
+export const NODES_MUST_FORWARD = mustForward('the compute nodes')
+
+/** What a route needs that logs in to the node, from here or from the head: either kind of key opens one. */
+export function loginsToNodes(head: Remote): string {
+  return `SSH logins from ${hostOf(head)} to the compute nodes without a password, with your own key or with one inside the cluster`
 }

@@ -6,7 +6,7 @@ import type {OpenToServer} from '../tunnel/tunnel.ts'
 import {headAddresses, openHeadLeg, openReverseLeg, type Reached} from './ssh-legs.ts'
 import {dropLeg, openRelay, type Relay} from './legs.ts'
 import {checkListenerOwner} from './listener-owner.ts'
-import {closed, headMustForward, hostOf, prove, within, type Proof, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
+import {closed, hostOf, mustForward, NODES_MUST_FORWARD, prove, within, type Proof, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
 
 /** `asking`: whether a person may be asked for a secret of the node. */
 export type Attempt = (context: RouteContext, asking: boolean) => Promise<ServerWay>
@@ -21,14 +21,14 @@ async function socketWay(context: RouteContext, asking: boolean): Promise<Server
   if (endpoint.kind !== 'socket') throw closed('the server listens on a port', null)
   const reached = overNode(node, endpoint)
   const proof = await proveOrClose(reached, reached.open, context)
-  if (!proof.works) throw closed(`the SSH server of ${nodeName} opens no streams to sockets: ${proof.why}`, '`AllowStreamLocalForwarding yes` and `AllowTcpForwarding yes`, without PermitOpen, in the sshd_config of the compute nodes')
+  if (!proof.works) throw closed(`the SSH server of ${nodeName} opens no streams to sockets: ${proof.why}`, NODES_MUST_FORWARD)
   return way('socket', reached, context, node)
 }
 
 async function nodeWay(context: RouteContext, asking: boolean): Promise<ServerWay> {
   const {endpoint, nodeName} = context
   const node = await context.login(asking)
-  const refused = (why: string) => closed(`the SSH server of ${nodeName} opens no streams to its own ports: ${why}`, '`AllowTcpForwarding local` without PermitOpen in the sshd_config of the compute nodes')
+  const refused = (why: string) => closed(`the SSH server of ${nodeName} opens no streams to its own ports: ${why}`, NODES_MUST_FORWARD)
   if (endpoint.kind === 'socket') return way('node', await throughRelay(context, LOOPBACK, async ({at}) => overNode(node, at), refused), context, node)
   await checkListenerOwner(node, endpoint.port, context.signal)
   const reached = overNode(node, endpoint)
@@ -48,13 +48,15 @@ async function headWay(context: RouteContext): Promise<ServerWay> {
   const plain = await openHeadLeg(context, 'socket', endpoint)
   const proof = await proveOrClose(plain, plain.open, context)
   if (proof.works) return way('head', plain, context)
-  const [listen, refused] = proof.refused
-    ? (['port', (why: string) => closed(`${link.head.label} opens no streams to its own sockets and ports: ${why}`, headMustForward(link.head))] as const)
-    : (['socket', (why: string) => closed(`the SSH server of ${nodeName} opens no streams for ssh on ${hostOf(link.head)}: ${why}`, '`AllowStreamLocalForwarding yes` in the sshd_config of the compute nodes')] as const)
+  const byHead = (why: string) => closed(`${link.head.label} opens no streams to its own sockets and ports: ${why}`, mustForward(hostOf(link.head)))
+  const byNode = (why: string) => closed(`the SSH server of ${nodeName} opens no streams for ssh on ${hostOf(link.head)}: ${why}`, NODES_MUST_FORWARD)
+  const refused = (why: string, opened: boolean) => (opened ? byNode(why) : byHead(why))
+  const listen = proof.refused ? 'port' : 'socket'
   return way('head', await throughRelay(context, LOOPBACK, ({at}) => openHeadLeg(context, listen, at), refused), context)
 }
 
-const CONNECT_MS = 6000
+/** A network that both are in answers at once; a firewall may say nothing. */
+const CONNECT_MS = 4000
 
 async function directWay(context: RouteContext): Promise<ServerWay> {
   const {link, record, signal, nodeName, deps} = context
@@ -62,14 +64,14 @@ async function directWay(context: RouteContext): Promise<ServerWay> {
   // As the head calls the node: the network that both are in.
   const addresses = [...(await ask(head.run, headAddresses(record.names), {signal})), ...record.addresses]
   const late = () => closed(`${nodeName} does not answer ${hostOf(head)}`, null)
-  const refused = (why: string) => (/prohibited/i.test(why) ? closed(`${head.label} may not open streams to ${nodeName}: ${why}`, headMustForward(head)) : closed(`${hostOf(head)} cannot connect to a port of ${nodeName}: ${why}`, `TCP connections from ${hostOf(head)} to ports above 1023 of the compute nodes`))
+  const refused = (why: string) => (/prohibited/i.test(why) ? closed(`${head.label} may not open streams to ${nodeName}: ${why}`, mustForward(hostOf(head))) : closed(`${hostOf(head)} cannot connect to a port of ${nodeName}: ${why}`, `TCP connections from ${hostOf(head)} to ports above 1023 of the compute nodes`))
   const reached = await throughRelay(context, addresses, async ({at}) => ({open: () => within(CONNECT_MS, head.open(at), {clock: deps.clock, late}), lost: NEVER, close: async () => {}}), refused, 'direct')
   return way('direct', reached, context)
 }
 
 async function reverseWay(context: RouteContext): Promise<ServerWay> {
   const {link} = context
-  const refused = (why: string) => closed(`${link.head.label} opens no streams to its own sockets and ports: ${why}`, headMustForward(link.head))
+  const refused = (why: string) => closed(`${link.head.label} opens no streams to its own sockets and ports: ${why}`, mustForward(hostOf(link.head)))
   for (const fresh of [false, true]) {
     const plain = await openReverseLeg(context, null, fresh)
     const proof = plain && (await proveOrClose(plain, plain.open, context))
@@ -105,20 +107,28 @@ async function proveOrClose(reached: Reached, open: OpenToServer, context: Route
   }
 }
 
-/** TLS to a relay of the job, by a way that is made for it. A relay found from before that does not answer is replaced once. */
+/**
+ * TLS to a relay of the job, by a way that is made for it. A relay found from before that does not answer is replaced once. `refused`
+ * is told whether streams were opened at all, on this side of the relay.
+ */
 async function throughRelay(
   context: RouteContext,
   bind: readonly string[],
   reach: (relay: Relay) => Promise<Reached>,
-  refused: (why: string) => JnodeError,
+  refused: (why: string, opened: boolean) => JnodeError,
   kind: 'relay' | 'direct' = 'relay',
 ): Promise<Reached> {
   for (let fresh = false; ; fresh = true) {
     const relay = await openRelay(kind, bind, fresh, context)
     let why: string
+    let opened = false
     try {
       const reached = await reach(relay)
-      const open = relay.secure(reached.open)
+      const open = relay.secure(async () => {
+        const stream = await reached.open()
+        opened = true
+        return stream
+      })
       const proof = await proveOrClose(reached, open, context)
       if (proof.works) return {...reached, open}
       why = proof.why
@@ -128,6 +138,6 @@ async function throughRelay(
     }
     // Nothing stays open that is of no use.
     await dropLeg(relay, context)
-    if (!relay.reused) throw refused(why)
+    if (!relay.reused) throw refused(why, opened)
   }
 }

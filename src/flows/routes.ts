@@ -5,8 +5,9 @@
 import {JnodeError} from '../errors.ts'
 import type {JobRecord} from '../jupyter/record.ts'
 import type {Remote} from '../ssh/remote.ts'
+import type {Clock} from '../time.ts'
 import type {ClusterLink, NodeAddress} from './deps.ts'
-import {closed, headMustForward, hostOf, ROUTE_ORDER, type RouteContext, type RouteName, type RouteTrial, type ServerWay} from './route-context.ts'
+import {closed, hostOf, loginsToNodes, mustForward, NODES_MUST_FORWARD, ROUTE_ORDER, type RouteContext, type RouteName, type RouteTrial, type ServerWay} from './route-context.ts'
 import {ATTEMPTS} from './route-ways.ts'
 
 export interface RouteWish {
@@ -41,7 +42,7 @@ export async function findRoute(ground: Ground, {asked, last}: RouteWish): Promi
       const asking = (await tried.attempt('socket', true)) ?? (await tried.attempt('node', true))
       if (asking) return asking
     }
-    return (await tried.once('direct')) ?? (await tried.once('reverse'))
+    return staggered(tried.clock, [() => tried.once('direct'), () => tried.once('reverse')])
   }
   try {
     const way = await found()
@@ -66,11 +67,21 @@ export async function tryEveryRoute(ground: Ground, onTrial: (trial: RouteTrial)
 
 /** The error when no route works: each with its reason, and what to ask for. */
 export function noRoute({trials, failures}: RouteSearch, {nodeName, link}: Pick<Ground, 'nodeName' | 'link'>): JnodeError {
-  const asks = [...new Set(trials.map(({ask}) => ask).filter((ask) => ask !== null))]
   const from = `from ${hostOf(link.head)} to the server on ${nodeName}`
   const message = trials.length === 1 ? `Route ${trials[0]!.route} ${from} does not work: ${trials[0]!.seen}` : `No way ${from} works (${reasonsOf(trials)})`
-  const hint = asks.length === 0 ? 'Show this to the cluster’s support.' : `Ask the cluster’s support for ${asks.length > 1 ? 'one of these, the first being the best: ' : ''}${asks.join('; or ')}.`
+  const asks = whatToAsk(trials, link)
+  const hint = asks.length === 0 ? 'Show this to the cluster’s support.' : `Ask the cluster’s support for ${asks.join(', or for ')}.`
   return new JnodeError('no-route', message, {hint, cause: failures[0]})
+}
+
+/** The safest first, and no more than one to choose in its place. */
+function whatToAsk(trials: readonly RouteTrial[], {head}: ClusterLink): string[] {
+  const asks = [...new Set(trials.map(({ask}) => ask).filter((ask) => ask !== null))]
+  // A head that opens nothing is in the way of every route: nothing else helps without that.
+  if (asks[0] === mustForward(hostOf(head))) return [asks[0]]
+  // Where a login was let in and then got no streams, another login gets none either.
+  const isIn = asks.includes(NODES_MUST_FORWARD)
+  return asks.filter((ask) => !isIn || ask !== loginsToNodes(head)).slice(0, 2)
 }
 
 /** Routes that failed alike are named together. */
@@ -87,10 +98,12 @@ const LOGIN_MS = 8000
 function searching(ground: Ground) {
   const trials = new Map<RouteName, RouteTrial>()
   const failures = new Map<RouteName, JnodeError>()
+  const begun = new Set<RouteName>()
   const logins = new Map<boolean, Promise<Remote>>()
   const done = new AbortController()
   const signal = AbortSignal.any([ground.signal, done.signal])
   let isLoggedIn = false
+  let taken = false
   let lose!: (error: JnodeError) => void
   const lost = new Promise<never>((_, reject) => (lose = reject))
   lost.catch(() => {})
@@ -108,12 +121,14 @@ function searching(ground: Ground) {
   const context: RouteContext = {...ground, signal, login}
 
   async function attempt(route: RouteName, asking: boolean): Promise<ServerWay | null> {
+    begun.add(route)
     try {
       const way = await Promise.race([ATTEMPTS[route](context, asking), lost])
-      if (done.signal.aborted) {
+      if (taken || done.signal.aborted) {
         await way.close()
         return null
       }
+      taken = true
       trials.set(route, {route, works: true, seen: 'in use', ask: null})
       return way
     } catch (error) {
@@ -133,27 +148,35 @@ function searching(ground: Ground) {
     isLoggedIn: () => isLoggedIn,
     refusedLogin: () => (failures.get('socket')?.cause as JnodeError | undefined)?.code === 'login-failed',
     told(): Pick<RouteSearch, 'trials' | 'failures'> {
-      const inOrder = <T>(map: Map<RouteName, T>) => ROUTE_ORDER.map((route) => map.get(route)).filter((each) => each !== undefined)
-      return {trials: inOrder(trials), failures: inOrder(failures)}
+      const unfinished = (route: RouteName): RouteTrial | undefined => (begun.has(route) ? {route, works: false, seen: 'it takes its time, and another one was there sooner', ask: null} : undefined)
+      const inOrder = <T>(of: (route: RouteName) => T | undefined) => ROUTE_ORDER.map(of).filter((each) => each !== undefined)
+      return {trials: inOrder((route) => trials.get(route) ?? unfinished(route)), failures: inOrder((route) => failures.get(route))}
     },
     end: () => done.abort(new JnodeError('interrupted', 'Another route was taken')),
     clock: ground.deps.clock,
   }
 }
 
-/** With a firewall that says nothing, the own login takes long to fail: then the head's ssh is tried beside it. */
+/** With a firewall that says nothing, a route takes long to fail: then the next is tried beside it. */
 const PATIENCE_MS = 3000
 
-async function ownLoginOrHead(tried: Searching): Promise<ServerWay | null> {
-  const own = (async () => (await tried.once('socket')) ?? (await tried.once('node')))()
-  own.catch(() => {})
-  await Promise.race([own.catch(() => {}), tried.clock.sleep(PATIENCE_MS)])
-  if (tried.isLoggedIn()) return (await own) ?? tried.once('head')
-  const head = tried.once('head')
-  head.catch(() => {})
-  const first = await Promise.race([own.then((way) => way ?? head), head.then((way) => way ?? own)])
-  return first
+function ownLoginOrHead(tried: Searching): Promise<ServerWay | null> {
+  const own = async () => (await tried.once('socket')) ?? tried.once('node')
+  return staggered(tried.clock, [own, () => tried.once('head')], tried.isLoggedIn)
 }
+
+/** The first that works. The other begins when the one has failed, or takes its time and is not `near` its end. */
+async function staggered(clock: Clock, [one, other]: readonly [Trying, Trying], near = () => false): Promise<ServerWay | null> {
+  const first = one()
+  first.catch(() => {})
+  const late = await Promise.race([first.then(() => false, () => false), clock.sleep(PATIENCE_MS).then(() => true)])
+  if (!late || near()) return (await first) ?? other()
+  const second = other()
+  second.catch(() => {})
+  return Promise.race([first.then((way) => way ?? second), second.then((way) => way ?? first)])
+}
+
+type Trying = () => Promise<ServerWay | null>
 
 async function logInToNode({link, record, nodeName}: Ground, asking: boolean, signal: AbortSignal): Promise<Remote> {
   const login = async () => {
@@ -177,9 +200,9 @@ const unreachableAsk = ({head}: ClusterLink) => `TCP connections from ${hostOf(h
 function loginRefused(error: JnodeError, {link, nodeName}: Pick<Ground, 'link' | 'nodeName'>): JnodeError {
   const why = error.cause instanceof JnodeError ? error.cause : error
   const head = hostOf(link.head)
-  if (why.code === 'login-failed') return closed(`${nodeName} does not let you in: ${why.message}`, `SSH logins from ${head} to the compute nodes with your own key`, why)
+  if (why.code === 'login-failed') return closed(`${nodeName} does not let you in: ${why.message}`, loginsToNodes(link.head), why)
   if (why.code !== 'unreachable') return closed(why.message, unreachableAsk(link), why)
-  if (/prohibited/i.test(why.message)) return closed(`${head} may not open connections for you: ${why.message}`, headMustForward(link.head), why)
+  if (/prohibited/i.test(why.message)) return closed(`${head} may not open connections for you: ${why.message}`, mustForward(head), why)
   return closed(why.message, unreachableAsk(link), why)
 }
 

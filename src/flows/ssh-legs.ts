@@ -6,7 +6,7 @@ import type {Endpoint} from '../ssh/remote.ts'
 import {headLegScript, reverseProgram} from '../tunnel/ssh-leg.ts'
 import type {OpenToServer} from '../tunnel/tunnel.ts'
 import {askForLeg, dropLeg, legListens} from './legs.ts'
-import {closed, headMustForward, hostOf, within, type RouteContext} from './route-context.ts'
+import {closed, hostOf, loginsToNodes, mustForward, within, type RouteContext} from './route-context.ts'
 
 /** Streams to the server's end of a leg, not proved yet. */
 export interface Reached {
@@ -61,7 +61,7 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 function headRefused({link: {head}, nodeName}: RouteContext, why: string) {
   const isRefused = /denied|authentication|verification/i.test(why)
-  return closed(`ssh on ${hostOf(head)} does not get to ${nodeName}: ${why}`, isRefused ? `SSH logins from ${hostOf(head)} to the compute nodes without a password, by a key or by host-based login` : null)
+  return closed(`ssh on ${hostOf(head)} does not get to ${nodeName}: ${why}`, isRefused ? loginsToNodes(head) : null)
 }
 
 /** What the head calls hosts of these names, as addresses. */
@@ -104,7 +104,7 @@ export async function openReverseLeg(context: RouteContext, to: Endpoint | null,
   // Of a head that is several hosts each has its own.
   const kind = `${to === null ? 'reverse' : 'reverseport'}-${names[0]?.replace(/[^\w.]/g, '_') ?? 'head'}`
   const socketOf = (id: string) => `${facts.remoteDir}/${id}.sock`
-  if (to === null && socketOf(`${kind}-99`).length > MAX_SOCKET_PATH) return null
+  if (to === null && socketOf(`${kind}-01234567`).length > MAX_SOCKET_PATH) return null
   const program = (id: string) => reverseProgram({id, dir: facts.remoteDir, hosts: names, hostKeys, user, socket: to === null ? socketOf(id) : null, to})
   const leg = await askForLeg(kind, fresh, {context, program})
   const close = () => dropLeg(leg, context)
@@ -117,7 +117,7 @@ export async function openReverseLeg(context: RouteContext, to: Endpoint | null,
     await close()
     const why = messageOf(error)
     if (to === null && /forwarding failed/.test(why)) return null
-    throw closed(`ssh from the node does not get to ${hostOf(head)}: ${why}`, /forwarding failed/.test(why) ? headMustForward(head) : `SSH logins from the compute nodes to ${hostOf(head)} without a password`)
+    throw closed(`ssh from the node does not get to ${hostOf(head)}: ${why}`, /forwarding failed/.test(why) ? mustForward(hostOf(head)) : `SSH logins from the compute nodes to ${hostOf(head)} without a password`)
   }
 }
 

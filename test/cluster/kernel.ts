@@ -63,3 +63,13 @@ export async function openKernel(lab: Lab, url: string, who: Who = {}): Promise<
     history: () => heard.flatMap((one): (number | 'opened')[] => ('opened' in one ? ['opened'] : 'closed' in one ? [one.closed] : [])),
   }
 }
+
+/** Runs one cell behind a session's URL, in a kernel of before or in a new one; answers with what it prints. */
+export async function runCell(lab: Lab, url: string, {kernel, code}: {kernel: string | null; code: string}): Promise<{kernel: string; output: string}> {
+  const input = [{url, ...(kernel === null ? {} : {kernel})}, {code}].map((line) => `${JSON.stringify(line)}\n`).join('')
+  const {stdout, stderr} = await lab.exec('laptop', 'alice', ['node', '/srv/jnode/test/cluster/programs/kernel.js'], {input, timeoutMs: 60_000})
+  const heard = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Happening)
+  const happened = Object.assign({}, ...heard) as {kernel?: string; output?: string}
+  if (happened.kernel === undefined || happened.output === undefined) throw new Error(`no answer of a kernel: ${stdout}${stderr}`)
+  return {kernel: happened.kernel, output: happened.output}
+}

@@ -14,14 +14,14 @@ export interface Site {
   /** The nodes know only the internal key, not those of her laptops. */
   onlyInternal?: boolean
   nodesWithoutSshd?: boolean
-  /** From the head to the nodes only Grid Engine's own ports. */
-  firewall?: boolean
+  /** From the head to the nodes: only Grid Engine's own ports, or those and port 22. */
+  firewall?: 'shut' | 'but ssh'
 }
 
-const FIREWALL = `table inet site {
+const firewallFor = (ports: string) => `table inet site {
   chain in {
     type filter hook input priority 0;
-    ip saddr 10.10.3.1 ct state new tcp dport != { 6444, 6445 } drop;
+    ip saddr 10.10.3.1 ct state new tcp dport != { ${ports} } drop;
   }
 }
 `
@@ -59,7 +59,7 @@ export function siteIn(lab: Lab) {
     }
   }
 
-  async function set({nodes = [], head = [], internalKey = [], onlyInternal = false, nodesWithoutSshd = false, firewall = false}: Site): Promise<void> {
+  async function set({nodes = [], head = [], internalKey = [], onlyInternal = false, nodesWithoutSshd = false, firewall}: Site): Promise<void> {
     await lab.exec('head', 'alice', `cd ~/.ssh; [ -e before ] || cp authorized_keys before; [ -e id_ed25519 ] || ssh-keygen -q -t ed25519 -N "" -f id_ed25519`)
     const key = (await lab.exec('head', 'alice', 'cat ~/.ssh/id_ed25519.pub')).stdout
     const laptops = (await lab.exec('head', 'alice', 'cat ~/.ssh/before')).stdout
@@ -72,7 +72,7 @@ export function siteIn(lab: Lab) {
     }
     for (const node of NODES) {
       await sshd(node, !nodesWithoutSshd)
-      await root(node, 'nft -f -', `flush ruleset\n${firewall ? FIREWALL : ''}`)
+      await root(node, 'nft -f -', `flush ruleset\n${firewall ? firewallFor(firewall === 'shut' ? '6444, 6445' : '22, 6444, 6445') : ''}`)
     }
   }
 
