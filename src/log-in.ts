@@ -7,11 +7,11 @@ import {JnodeError} from './errors.ts'
 import type {ConnectOptions, NodeAddress} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import {BeyondSsh2} from './ssh/beyond-ssh2.ts'
+import type {Door} from './ssh/door.ts'
 import {localRemote} from './ssh/local.ts'
 import {emptySecrets} from './ssh/login.ts'
 import {noPrompter, type Prompter} from './ssh/prompt.ts'
-import type {Remote} from './ssh/remote.ts'
-import type {SshRemote} from './ssh/transport.ts'
+import type {Remote, Witness} from './ssh/remote.ts'
 
 export interface LogInOptions {
   env: NodeJS.ProcessEnv
@@ -20,19 +20,23 @@ export interface LogInOptions {
   stateDir: string
 }
 
-/** Makes logins of this process. ssh2 takes 100 ms to load, so it is loaded where a connection is made. */
+/** Makes logins of this process; `nodeBehind` through a head node that another process is logged in to. ssh2 takes 100 ms to load, so it is loaded where a connection is made. */
 export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
   // Of all connections of this process: nothing is asked twice, and a reconnect need not ask for what was only a password.
   const secrets = emptySecrets()
   const machines = new Map<string, string>()
-  return async (cluster: ClusterTarget, {signal, silent = false, witness}: ConnectOptions): Promise<OwnLink> => {
+  const nodesFileOf = ({name}: ClusterTarget) => join(stateDir, 'known_nodes', encodeURIComponent(name))
+  const sshTo = async (cluster: ClusterTarget, {quiet, witness}: {quiet: boolean; witness: Witness | undefined}) => {
+    const {sshDoor} = await import('./ssh/door.ts')
+    const asker = quiet ? noPrompter : prompter
+    return sshDoor({env, prompter: asker, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: nodesFileOf(cluster), mayGiveWay: (cluster.transport ?? 'auto') === 'auto'})
+  }
+  const nodeBehind = (cluster: ClusterTarget, head: Remote, node: NodeAddress, signal?: AbortSignal) =>
+    firstThatWorks(node, async (name) => (await sshTo(cluster, {quiet: false, witness: undefined})).nodeBehind(head, cluster.hops, {name, hostKeys: node.hostKeys}, signal))
+  const logIn = async (cluster: ClusterTarget, {signal, silent = false, witness}: ConnectOptions): Promise<OwnLink> => {
     const transport = cluster.transport ?? 'auto'
-    const nodesFile = join(stateDir, 'known_nodes', encodeURIComponent(cluster.name))
-    const ssh = async (quiet: boolean) => {
-      const {sshDoor} = await import('./ssh/door.ts')
-      const asker = quiet ? noPrompter : prompter
-      return sshDoor({env, prompter: asker, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile, mayGiveWay: transport === 'auto'})
-    }
+    const nodesFile = nodesFileOf(cluster)
+    const ssh = (quiet: boolean) => sshTo(cluster, {quiet, witness})
     const canAsk = !silent && prompter.canAsk
     if (cluster.kind === 'local') return localLink(canAsk, async (node, nodeSignal, quiet = silent) => (await ssh(quiet)).nodeFromHere(node, nodeSignal))
     const withProgram = async () => {
@@ -48,9 +52,9 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
       }
     }
     if (transport === 'openssh') return withProgram()
-    let head: SshRemote
+    let head: Awaited<ReturnType<Door['open']>>
     try {
-      head = await (await ssh(silent)).open(cluster.hops, signal)
+      head = await (await ssh(silent)).open(cluster.hops, signal, cluster.headAddress)
     } catch (error) {
       if (transport !== 'auto' || !(error instanceof BeyondSsh2)) throw error
       tell({kind: 'trace', text: `using the system’s ssh: ${error.why}`})
@@ -60,10 +64,12 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
     return {
       head,
       canAsk,
+      machine: head.machine,
       toNode: async (node, nodeSignal, quiet = silent) => firstThatWorks(node, async (name) => (await ssh(quiet)).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
       close: () => head.close(),
     }
   }
+  return {logIn, nodeBehind}
 }
 
 function localLink(canAsk: boolean, toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal, silent?: boolean) => Promise<Remote>): OwnLink {

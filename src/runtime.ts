@@ -53,7 +53,7 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
   const config = once(() => loadConfig(configFile, siteConfigFiles))
   const hasLocalQsub = once(() => onPath('qsub', env))
   const place = async (flags: PlaceFlags): Promise<ClusterTarget> => resolveCluster(resolvePlace(flags, env), await config(), hasLocalQsub())
-  const {connect, ...connections} = links({stateDir, tell, lending: background, logIn: logInWith({env, tell, prompter, stateDir})})
+  const {connect, ...connections} = links({stateDir, tell, lending: background, canAsk: prompter.canAsk, ...logInWith({env, tell, prompter, stateDir})})
   const deps: Deps = {
     async connect(cluster, options) {
       const link = await connect(cluster, options)

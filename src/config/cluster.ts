@@ -14,6 +14,8 @@ export interface ClusterTarget extends SiteSettings {
   label: string
   /** Gateways in order, then the head node; empty exactly where `kind` is `local`. */
   hops: Target[]
+  /** The machine to come back to, where the head node's name stands for several. */
+  headAddress?: string | undefined
 }
 
 /** Where, as given: by a name of the configuration, or by a host. */
@@ -54,9 +56,16 @@ or once and for all: jnode init --host you@head.example.org`,
   })
 }
 
+/** What is saved of the way to a session. */
+export interface SavedWay {
+  cluster: string
+  hops: readonly Target[]
+  headAddress?: string | undefined
+}
+
 /** The cluster of a saved session: the way as saved, the settings as configured now. */
-export function clusterOfSession({cluster, hops}: {cluster: string; hops: readonly Target[]}, config: Config): ClusterTarget {
-  return withHops(cluster, [...hops], config.clusters.get(cluster)?.settings ?? NO_SETTINGS)
+export function clusterOfSession({cluster, hops, headAddress}: SavedWay, config: Config): ClusterTarget {
+  return {...withHops(cluster, [...hops], config.clusters.get(cluster)?.settings ?? NO_SETTINGS), headAddress}
 }
 
 function onlyOne(config: Config): string | null {

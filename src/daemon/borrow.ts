@@ -46,6 +46,7 @@ export async function borrow(path: string, {signal, onWaiting}: {signal: AbortSi
     link: {
       head,
       canAsk: false,
+      machine: Promise.resolve(found.lease.machine),
       toNode: (node, nodeSignal) => toNode(path, node, {closed: head.closed, ...(nodeSignal ? {signal: nodeSignal} : {})}),
       close: head.close,
     },
@@ -76,6 +77,7 @@ interface Lease {
   of: string
   label: string
   standInKey: string | null
+  machine: string | null
   closed: Promise<string>
   giveBack(): void
 }

@@ -26,8 +26,11 @@ export type Asked =
   | {what: 'open'; of: string; endpoint: Endpoint}
   | {what: 'stand-in'; of: string}
 
-/** The lines of an answer that lasts: a lease, or what is followed. An empty line is a sign of life. */
-export type LeaseLine = {of: string; label: string; standInKey: string | null} | {closed: string} | {failure: ReturnType<typeof failureOf>}
+/**
+ * The lines of an answer that lasts: a lease, or what is followed. An empty line is a sign of life. `standInKey`: null where
+ * the host has no stand-in. `machine`: which one of those that have the head node's name.
+ */
+export type LeaseLine = {of: string; label: string; standInKey: string | null; machine: string | null} | {closed: string} | {failure: ReturnType<typeof failureOf>}
 export type FollowLine = {line: string} | {done: true} | {failure: ReturnType<typeof failureOf>}
 
 /** The right to lend at this place, taken before the login: whoever asks meanwhile waits for it. */
@@ -109,7 +112,7 @@ async function lease(asked: Extract<Asked, {what: 'head' | 'node'}>, {res, say, 
     link = shared.hold(true)
     const remote = asked.what === 'head' ? link.head : await link.toNode(asked.node, signal)
     remotes.set(of, remote)
-    say({of, label: remote.label, standInKey: remote.standIn?.hostKey ?? null})
+    say({of, label: remote.label, standInKey: remote.standIn?.hostKey ?? null, machine: (await link.machine) ?? null})
     // It may have left while the login was under way.
     const closed = await Promise.race([remote.closed, link.head.closed, whenAborted(signal).then(() => 'given back')])
     res.end(JSON.stringify({closed}))

@@ -5,8 +5,9 @@
 import {createHash} from 'node:crypto'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
-import type {ClusterLink, ConnectOptions} from '../flows/deps.ts'
+import type {ClusterLink, ConnectOptions, NodeAddress} from '../flows/deps.ts'
 import type {Tell} from '../flows/events.ts'
+import type {Remote} from '../ssh/remote.ts'
 import {borrow} from './borrow.ts'
 import {LEND_PROTOCOL, takePlace, type Lender} from './lend.ts'
 import {errorOf} from './messages.ts'
@@ -21,14 +22,17 @@ export interface LinksOptions {
    */
   lending: boolean
   tell: Tell
+  canAsk: boolean
   logIn(cluster: ClusterTarget, options: ConnectOptions): Promise<OwnLink>
+  /** Logs in to a node through a head node that is lent; may ask. */
+  nodeBehind(cluster: ClusterTarget, head: Remote, node: NodeAddress, signal?: AbortSignal): Promise<Remote>
 }
 
 /** Lenders that come and go in the moment of asking are not waited for without end. */
 const TRIES = 10
 const ALIVE_WITHIN_MS = 4000
 
-export function links({stateDir, tell, logIn, ...options}: LinksOptions) {
+export function links({stateDir, tell, logIn, nodeBehind, canAsk, ...options}: LinksOptions) {
   let {lending} = options
   /** The connections of this process, each held until it needs a new one or ends. */
   const own = new Map<string, {shared: SharedLink; base: ClusterLink; path: string | null}>()
@@ -65,7 +69,7 @@ export function links({stateDir, tell, logIn, ...options}: LinksOptions) {
             throw new JnodeError('connection-lost', `The connection to ${found.link.head.label} that another jnode has open does not answer`)
           }
           tell({kind: 'trace', text: `using the connection to ${found.link.head.label} that another jnode has open`})
-          return found.link
+          return options.silent || !canAsk || cluster.transport === 'openssh' ? found.link : asking(found.link, cluster)
         case 'refused':
           // Where nobody can be asked, its bad luck is ours: twenty sessions need not all knock at a host that is down.
           if (options.silent && found.failure.code === 'unreachable') throw errorOf(found.failure)
@@ -80,6 +84,24 @@ export function links({stateDir, tell, logIn, ...options}: LinksOptions) {
       }
     }
     return logInHere(cluster, options, null)
+  }
+
+  /** A lender has nobody to ask. What a node wants of a person is asked for here, in a login of this process behind the head that is lent. */
+  function asking(link: ClusterLink, cluster: ClusterTarget): ClusterLink {
+    return {
+      ...link,
+      canAsk: true,
+      async toNode(node, signal, quiet = false) {
+        try {
+          return await link.toNode(node, signal)
+        } catch (error) {
+          if (quiet || !isRefusedLogin(error)) throw error
+        }
+        const remote = await nodeBehind(cluster, link.head, node, signal)
+        void link.head.closed.then(() => remote.close())
+        return remote
+      },
+    }
   }
 
   return {
@@ -111,6 +133,10 @@ export function links({stateDir, tell, logIn, ...options}: LinksOptions) {
       await Promise.all([...own.values()].map(({shared}) => shared.end()))
     },
   }
+}
+
+function isRefusedLogin(error: unknown): boolean {
+  return error instanceof JnodeError && error.cause instanceof JnodeError && error.cause.code === 'login-failed'
 }
 
 /** After a loss, a connection that stood before it is in doubt, also when nobody has noticed yet. */

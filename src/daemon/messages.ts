@@ -16,6 +16,8 @@ export interface Failure {
   code: ErrorCode
   message: string
   hint: string | null
+  /** What it comes from: a refused login is told from a closed way by it. */
+  cause?: Failure
 }
 
 export type ToKeeper =
@@ -30,10 +32,11 @@ export type FromKeeper =
   | {kind: 'failed'; failure: Failure}
 
 export function failureOf(error: unknown): Failure {
-  const {code, message, hint} = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error), {cause: error})
-  return {code, message, hint}
+  if (!(error instanceof JnodeError)) return failureOf(new JnodeError('unexpected', messageOf(error)))
+  const {code, message, hint, cause} = error
+  return {code, message, hint, ...(cause instanceof JnodeError ? {cause: failureOf(cause)} : {})}
 }
 
-export function errorOf({code, message, hint}: Failure): JnodeError {
-  return new JnodeError(code, message, hint === null ? {} : {hint})
+export function errorOf({code, message, hint, cause}: Failure): JnodeError {
+  return new JnodeError(code, message, {...(hint === null ? {} : {hint}), ...(cause ? {cause: errorOf(cause)} : {})})
 }

@@ -83,6 +83,7 @@ export function shareLink(link: OwnLink): SharedLink {
     return {
       head: {...link.head, run, closed: Promise.race([link.head.closed, reasonOf(over.signal)])},
       canAsk: link.canAsk && !silent,
+      ...(link.machine ? {machine: link.machine} : {}),
       async toNode(address, signal, quiet = false) {
         const {remote, giveBack} = await take(address, () => link.toNode(address, signal, silent || quiet))
         if (over.signal.aborted) await giveBack()

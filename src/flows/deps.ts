@@ -20,6 +20,8 @@ export interface ClusterLink {
   readonly head: Remote
   /** Whether somebody can be asked for what a login needs. */
   readonly canAsk: boolean
+  /** The address of the machine that is the head node, where its name may stand for several; null where it is not known. */
+  readonly machine?: Promise<string | null>
   /** Logs in to a node through the head node; `silent`: nobody is asked anything. Throws `no-route`, `host-key`, `login-failed`. */
   toNode(node: NodeAddress, signal?: AbortSignal, silent?: boolean): Promise<Remote>
   close(): Promise<void>

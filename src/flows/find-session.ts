@@ -1,6 +1,6 @@
 /** Which session a command is about: by name, or the only one there is; here first, then on the cluster. */
 import {ask} from '../ask.ts'
-import type {ClusterTarget} from '../config/cluster.ts'
+import type {ClusterTarget, SavedWay} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
 import type {Deps} from './deps.ts'
@@ -12,7 +12,7 @@ export interface Wanted {
   /** Set when the user named a cluster. */
   cluster: ClusterTarget | null
   /** The cluster of a session saved here. */
-  clusterOf(facts: {cluster: string; hops: ClusterTarget['hops']}): ClusterTarget
+  clusterOf(facts: SavedWay): ClusterTarget
   /** Where to look for a session that this computer does not know; throws `config` when there is no such cluster. */
   defaultCluster(): ClusterTarget
 }
@@ -31,7 +31,7 @@ export async function findSession(wanted: Wanted, deps: Deps, signal: AbortSigna
     .filter((facts) => name === null || facts.name === name || facts.jobId === name)
   if (here.length > 1) throw notClear(here.map((facts) => `${facts.name} (${facts.cluster})`))
   const only = here[0]
-  if (only) return {name: only.name, cluster: wanted.cluster ?? wanted.clusterOf(only)}
+  if (only) return {name: only.name, cluster: wanted.cluster ? {...wanted.cluster, headAddress: only.headAddress} : wanted.clusterOf(only)}
   const cluster = wanted.cluster ?? defaultCluster(wanted)
   if (name !== null && !/^\d+$/.test(name)) return {name, cluster} // the flow itself will say if it is not there
   return findOnCluster(name, cluster, {deps, signal})

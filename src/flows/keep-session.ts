@@ -10,6 +10,7 @@ import {tellCalls} from './calls.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
 import {isAnotherStart, reachServer} from './reach-server.ts'
 import type {ServerWay} from './route-context.ts'
+import {noteMachine} from './note-machine.ts'
 import {needsPerson, relink} from './relink.ts'
 import {tidyUp} from './stop.ts'
 import type {ClusterLink, Deps} from './deps.ts'
@@ -216,6 +217,7 @@ async function reopen(session: OpenSession, deps: Deps, {cluster, signal}: {clus
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
   try {
     const way = await reachServer({session: {facts: session.facts, link}, watch, tunnel: session.tunnel, signal}, deps)
+    if (await noteMachine(session.facts, link)) await deps.store.save(session.facts).catch(() => {}) // only a memory
     if (session.facts.startedAt === null) await noteStart(session.facts, link, deps, signal)
     return {...session, link, way}
   } catch (error) {

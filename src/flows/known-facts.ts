@@ -22,6 +22,7 @@ export function knownFacts({facts, token, record}: RemoteSession, cluster: Clust
     startedAt: known === null || startsLater(job, known) ? startedAt : known,
     gpus: job?.gpus ?? facts.gpus,
     localPort: own?.localPort ?? facts.localPort,
+    headAddress: own?.headAddress,
   }
 }
 

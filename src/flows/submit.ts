@@ -17,6 +17,7 @@ import {qsubArguments, type Submission} from '../sge/qsub.ts'
 import {discoverSite, type Site} from '../sge/site.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {ClusterLink, Deps} from './deps.ts'
+import {noteMachine} from './note-machine.ts'
 import {listOurJobs} from './our-jobs.ts'
 import {deleteJob, removeFiles} from './remove-job.ts'
 
@@ -69,6 +70,7 @@ export async function submit(input: StartInput & {localPort: number | null; undo
   const submission = await ask(link.head.run, engine.submit(args, `${facts.remoteDir}/${JOB_SCRIPT}`))
   if (submission.kind === 'rejected') progress.mayHaveJob = false
   facts.jobId = await jobIdOf(submission, {facts, engine, link, user: site.user, signal})
+  await noteMachine(facts, link)
   await store.save(facts)
   if (submission.kind === 'submitted' && submission.warning !== null) tell({kind: 'warning', text: submission.warning})
   tell({kind: 'done', text: `Job ${facts.jobId} submitted`})

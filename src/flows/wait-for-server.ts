@@ -9,6 +9,7 @@ import {spokenDuration} from '../time.ts'
 import type {Tunnel} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {endOfLog, withLog} from './log-tail.ts'
+import {noteMachine} from './note-machine.ts'
 import {reachServer, type FoundWay, type ReachContext} from './reach-server.ts'
 import {needsPerson, relink} from './relink.ts'
 import {apiOver} from './route-context.ts'
@@ -93,6 +94,7 @@ async function waitOverLink(context: ReachContext & {session: Submitted}, deps: 
 
 /** Saves the facts of a session that is ready, here and on the cluster. */
 export async function saveReady({facts, link}: Submitted, deps: Deps, signal: AbortSignal): Promise<void> {
+  await noteMachine(facts, link)
   await deps.store.save(facts)
   if (facts.foreign) return
   await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal}).catch((error: unknown) => {

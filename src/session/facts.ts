@@ -54,6 +54,8 @@ export const sessionFactsSchema = z.looseObject({
   /** How to get there again; an empty list of hops means that Grid Engine is on this machine. */
   hops: z.array(targetSchema),
   token: z.string(),
+  /** The machine that the head node's name meant, where it may stand for several. */
+  headAddress: z.string().optional(),
   /** Set for a Jupyter job that jnode did not start: all that is known of its server. There is no `remoteDir` then. */
   foreign: z.object({node: z.string(), endpoint: endpointSchema, baseUrl: z.string(), secure: z.boolean()}).optional(),
 })

@@ -5,8 +5,8 @@ import {makeAuth, type Secrets} from './auth.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {checkHostKey, described, hostKeyAlgorithms} from './known-hosts.ts'
 import type {Prompter} from './prompt.ts'
-import type {Witness} from './remote.ts'
-import {keyTools, openSsh, type DoorKeeper, type SshRemote} from './transport.ts'
+import type {Remote, Witness} from './remote.ts'
+import {asHop, keyTools, openSsh, type DoorKeeper, type SshRemote} from './transport.ts'
 import type {Target} from '../target.ts'
 
 export interface DoorOptions {
@@ -35,8 +35,11 @@ export interface Node {
 }
 
 export interface Door {
-  open(targets: readonly Target[], signal?: AbortSignal): Promise<SshRemote>
+  /** `machine`: the address of the one that the last target's name meant before, to come back to. */
+  open(targets: readonly Target[], signal?: AbortSignal, machine?: string): Promise<SshRemote & {machine: Promise<string | null>}>
   nodeThrough(head: SshRemote, node: Node, signal?: AbortSignal): Promise<SshRemote>
+  /** Behind a head node that another process is logged in to, by this way. */
+  nodeBehind(head: Remote, targets: readonly Target[], node: Node, signal?: AbortSignal): Promise<SshRemote>
   nodeFromHere(node: Node, signal?: AbortSignal): Promise<SshRemote>
 }
 
@@ -55,25 +58,31 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
     }
   }
   const withKnownHosts = (hop: Hop): Hop => (knownHosts === null ? hop : {...hop, userKnownHostsFiles: [knownHosts, ...hop.userKnownHostsFiles]})
+  const nodeThrough = (head: SshRemote, node: Node, signal?: AbortSignal) => {
+    const hop = nodeLike(head.hop, node.name)
+    // A cluster's hosts share one account database, so the head's password is the node's; its key is checked first.
+    const password = secrets.passwords.get(head.hop.label)
+    if (password !== undefined && node.hostKeys.length > 0) secrets.passwords.set(hop.label, password)
+    return head.next(hop, keeper(node.hostKeys), signal)
+  }
   return {
-    async open(targets, signal) {
+    async open(targets, signal, before) {
       const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
       const beyond = mayGiveWay ? hops.find(({beyondSsh2}) => beyondSsh2 !== null) : undefined
       if (beyond) throw new BeyondSsh2(beyond.beyondSsh2!, `${beyond.label} needs the system’s ssh: ${beyond.beyondSsh2}`)
       if (!prompter.canAsk) refuseSecondFactors(hops, secrets)
       witness({kind: 'way', hops: hops.map(({label}) => label)})
       const head = hops.at(-1)!
-      head.address = machines.get(head.label) ?? null
+      head.address = machines.get(head.label) ?? before ?? null
       const remote = await openSsh(hops.map(withKnownHosts), keeper(null), signal)
-      void machineOf(remote).then((address) => (address === null ? machines.delete(head.label) : machines.set(head.label, address)))
-      return remote
+      const machine = machineOf(remote)
+      void machine.then((address) => (address === null ? machines.delete(head.label) : machines.set(head.label, address)))
+      return {...remote, machine}
     },
-    nodeThrough(head, node, signal) {
-      const hop = nodeLike(head.hop, node.name)
-      // A cluster's hosts share one account database, so the head's password is the node's; its key is checked first.
-      const password = secrets.passwords.get(head.hop.label)
-      if (password !== undefined && node.hostKeys.length > 0) secrets.passwords.set(hop.label, password)
-      return head.next(hop, keeper(node.hostKeys), signal)
+    nodeThrough,
+    async nodeBehind(head, targets, node, signal) {
+      const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
+      return nodeThrough(asHop(head, hops.at(-1)!, {depth: hops.length - 1}), node, signal)
     },
     async nodeFromHere(node, signal) {
       const [hop] = (await resolveHops([{user: null, host: node.name, port: null}], {env, ...(signal ? {signal} : {})})).slice(-1)

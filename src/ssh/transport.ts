@@ -174,7 +174,12 @@ async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<
   door.witness({kind: 'logged-in', hop: hop.label, software, ...auth.account()})
   const {keepaliveInterval, keepaliveCountMax} = keepalive(hop)
   const remote = remoteOver(client, {label: hop.label, depth, sock, silentMs: keepaliveInterval * (keepaliveCountMax + 1)})
-  return {...remote, hop, address: (sock as Partial<Socket>).remoteAddress ?? null, next: (nextHop, nextDoor, nextSignal) => logInThrough(remote, hop, {hop: nextHop, door: nextDoor, depth: depth + 1, signal: nextSignal})}
+  return asHop(remote, hop, {depth, address: (sock as Partial<Socket>).remoteAddress ?? null})
+}
+
+/** A connection to a hop, whoever has made it, as one that others can be reached through; `depth`: how many it runs inside of. */
+export function asHop(remote: Remote, hop: Hop, {depth, address = null}: {depth: number; address?: string | null}): SshRemote {
+  return {...remote, hop, address, next: (nextHop, door, signal) => logInThrough(remote, hop, {hop: nextHop, door, depth: depth + 1, signal})}
 }
 
 /** Logs in to a hop from the one before it. */

@@ -185,6 +185,43 @@ describe('a whole session', () => {
     await nothingLeft(lab)
   })
 
+  test('behind a key and a code: one code for the first start, none for anything while it is kept', async () => {
+    await secondFactor()
+    await sshd('gateway', {port: 2201, settings: `${WITH_PAM}AuthenticationMethods publickey,keyboard-interactive`, pam: PAM(CODE)})
+    const {who, asked} = await person([CODES[0]!])
+    await jnode.ok('start first --host head --jump gateway:2201 --node node1', who)
+    const logins = [await lab.accepted('gateway', 0, 2201), await lab.accepted('head')] as const
+    // Nobody can be asked any more.
+    expect((await jnode.ok<{sessions: unknown[]}>('list')).sessions).toMatchObject([{name: 'first', state: 'ready', tunnel: 'connected'}])
+    expect((await jnode.run('logs first')).exitCode).toBe(0)
+    const second = await jnode.ok('start second --host head --jump gateway:2201 --node node2')
+    expect(await answers(lab, second.url!)).toEqual(OPEN)
+    expect((await jnode.run('ssh second -- hostname')).stdout).toBe('node2.local\n')
+    await jnode.ok('stop second')
+    await jnode.ok('stop first')
+    expect([await lab.accepted('gateway', logins[0], 2201), await lab.accepted('head', logins[1])]).toEqual([0, 0])
+    expect(await asked()).toHaveLength(1)
+    expect(await codesLeft()).toEqual(CODES.slice(1))
+    await nothingLeft(lab)
+  })
+
+  test('on a node that wants a password, over a connection that is lent: asked for once', async () => {
+    await jnode.ok('start lender --host head --node node2')
+    await lab.stopDaemon('node1', 'sshd')
+    onTestFinished(() => lab.startDaemon('node1', 'sshd'))
+    await sshd('node1', {port: 22, settings: 'PasswordAuthentication yes\nPubkeyAuthentication no'})
+    const logins = await countLogins(lab)
+    const {who, asked} = await person([PASSWORD, PASSWORD])
+    const session = await jnode.ok('start asking --host head --node node1 --route socket', who)
+    expect(await answers(lab, session.url!)).toEqual(OPEN)
+    expect(await asked()).toEqual(["alice@node1.local's password: "])
+    expect((await jnode.run('ssh asking -- hostname', who)).stdout).toBe('node1.local\n')
+    expect(await asked()).toHaveLength(2)
+    expect(await logins()).toEqual({gateway: 0, head: 0, node1: 2, node2: 0})
+    await jnode.ok('stop --all')
+    await nothingLeft(lab)
+  })
+
   test('on a head with MaxSessions 1 and MaxStartups 2', async () => {
     await sshd('head', {port: 2203, settings: 'MaxSessions 1\nMaxStartups 2'})
     const session = await jnode.ok('start narrow --host head:2203 --jump gateway')
@@ -233,11 +270,18 @@ describe('a head node that is really several, under one name', () => {
     await lab.exec('head', 'root', `for child in $(pgrep -P $(cat /run/sshd-2204-${B}/pid)); do pkill -KILL -P $child; kill -KILL $child; done`, {cwd: '/'})
     await connectedAgain(1)
     expect([await accepted(A) - atA, await accepted(B) - logins]).toEqual([0, 1])
+    // Without a keeper as well.
+    await jnode.ok('disconnect several')
+    expect((await jnode.run('logs several')).exitCode).toBe(0)
+    await jnode.ok('connect several')
+    expect([await accepted(A) - atA, await accepted(B) - logins]).toEqual([0, 3])
     await stopB()
-    await connectedAgain(2)
+    await connectedAgain(1)
     expect(await answers(lab, session.url!)).toEqual(OPEN)
     expect(await accepted(A) - atA).toBe(1)
+    await jnode.ok('disconnect several')
     await jnode.ok('stop several')
+    expect(await accepted(A) - atA).toBe(2)
     await nothingLeft(lab)
   })
 
