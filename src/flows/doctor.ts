@@ -6,10 +6,11 @@ import type {Deps} from './deps.ts'
 import {checkLogin} from './login-checks.ts'
 import {checkSite} from './site-checks.ts'
 import type {OpenSession} from './open-session.ts'
+import {EAGER} from './pace.ts'
 import {tryEveryRoute} from './routes.ts'
 import {start} from './start.ts'
 import {stopOpenSession} from './stop.ts'
-import {EAGER, watchJob} from './watch-job.ts'
+import {watchJob} from './watch-job.ts'
 
 export interface DoctorInput {
   /** Reads the configuration; throws `usage`, `config`. */

@@ -15,7 +15,8 @@ import {needsPerson, relink} from './relink.ts'
 import {tidyUp} from './stop.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import type {OpenSession} from './open-session.ts'
-import {EAGER, GENTLE, watchJob, type JobWatch} from './watch-job.ts'
+import {EAGER, GENTLE} from './pace.ts'
+import {watchJob, type JobWatch} from './watch-job.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 
 /** `tidy`: nothing of the session is left on the cluster or here. */

@@ -24,7 +24,8 @@ import {knownRoute} from './reach-server.ts'
 import {deleteJob, removeFiles, type RemovalContext} from './remove-job.ts'
 import {apiOver} from './route-context.ts'
 import {jobOf} from './status.ts'
-import {EAGER, watchJob} from './watch-job.ts'
+import {EAGER} from './pace.ts'
+import {watchJob} from './watch-job.ts'
 
 const SHUTDOWN_MS = 5000
 

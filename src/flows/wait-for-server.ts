@@ -14,7 +14,8 @@ import {reachServer, type FoundWay, type ReachContext} from './reach-server.ts'
 import {needsPerson, relink} from './relink.ts'
 import {apiOver} from './route-context.ts'
 import type {Submitted} from './submit.ts'
-import {EAGER, watchJob} from './watch-job.ts'
+import {EAGER} from './pace.ts'
+import {watchJob} from './watch-job.ts'
 
 /** A job that runs but whose Jupyter does not answer in this time has something wrong with it. */
 const JUPYTER_WITHIN_MS = 300_000

@@ -9,16 +9,15 @@ import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {followRecordScript, readRecordText} from '../session/remote-store.ts'
 import type {GridEngine} from '../sge/client.ts'
-import {isRestart, type Accounting} from '../sge/qacct.ts'
 import type {Job} from '../sge/qstat.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {Tell} from './events.ts'
 import {foreignRecord} from './foreign.ts'
-import {howItEnded, needsAccounting} from './how-it-ended.ts'
-import {endOfLog, withLog} from './log-tail.ts'
+import {jobEnds} from './job-end.ts'
 import {listOurJobs} from './our-jobs.ts'
-import {explainer, whyNot} from './why.ts'
+import {pauses, type Pace} from './pace.ts'
+import {explainer} from './why.ts'
 
 export interface JobView {
   /** As Grid Engine last told; null before that, and while it is silent. */
@@ -50,34 +49,6 @@ export interface WatchContext {
   signal: AbortSignal
 }
 
-export interface Pace {
-  firstMs: number
-  /** The interval grows to this. */
-  lastMs: number
-  /** And to this after ten minutes. */
-  lateMs: number
-  /** Whether to hear the record live as well. */
-  follow: boolean
-  /** A list of jobs that another session has got within so many milliseconds will do, as long as nothing looks wrong. */
-  freshMs?: number
-}
-
-/** While somebody waits: 2 s at first, 15 s later. */
-export const EAGER: Pace = {firstMs: 2000, lastMs: 15_000, lateMs: 30_000, follow: true}
-/** While all is well and only the end is of interest. */
-export const GENTLE: Pace = {firstMs: 30_000, lastMs: 60_000, lateMs: 60_000, follow: false, freshMs: 25_000}
-
-const GROWTH = 1.25
-/** A Grid Engine that gives no answer is asked less and less, down to this. */
-const SILENT_MS = 30_000
-const LATE_AFTER_MS = 600_000
-/** While a job is on its way from one state to another, but not for ever: an epilog may take its time. */
-const RESTLESS_MS = 1500
-const RESTLESS_LOOKS = 10
-const CERTAIN_MISSES = 3
-const WITNESS_AGAIN_MS = 60_000
-/** The accounting lags behind by as much, and is worth a short wait when nothing else tells how a job ended. */
-const ACCOUNTING_MS = 20_000
 /** The record is heard live for the first minutes of waiting, and from the moment the job runs. */
 const FOLLOW_SECONDS = 180
 
@@ -90,8 +61,8 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
   const waiters = new Set<() => void>()
   let failure: {error: unknown} | null = null
   let misses = 0
-  let nextWitnessAt = 0
-  const began = clock.now()
+  const pauseAfter = pauses(pace, clock)
+  const ends = jobEnds({...context, signal}, view)
   const explained = explainer({head, engine, clock, signal})
   let nudge = new AbortController()
   /** The present look was asked for: something may have happened. */
@@ -114,7 +85,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     // Grid Engine ends a job in the same way when it moves it to another node: then the list knows more.
     if (end?.reason === 'deleted') nudge.abort()
     // Its own last word: the job need not be missed in the list as well.
-    else if (end) ended().then(fail, fail)
+    else if (end) ends.ended().then(fail, fail)
     changed()
   }
 
@@ -136,60 +107,18 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     view.silent = null
     const job = list.jobs.find((candidate) => candidate.id === facts.jobId && candidate.name === facts.jobName)
     if (!job) {
-      misses++
-      return missing()
+      const end = await ends.missing(++misses)
+      return end === null ? undefined : fail(end)
     }
     misses = 0
     view.job = job
     // Put back into the queue to be started again: what it has told was of its former start.
     const again = job.letters.includes('R') && (job.phase === 'pending' || job.phase === 'held')
     if (!facts.foreign) view.record = again ? null : parseRecord(recordText)
-    if (job.phase === 'error') return fail(await failedInQueue(job))
-    if (view.record?.end && job.phase === 'deleting') return fail(await ended())
+    if (job.phase === 'error') return fail(await ends.failedInQueue(job))
+    if (view.record?.end && job.phase === 'deleting') return fail(await ends.ended())
     await explain(job)
     changed()
-  }
-
-  /**
-   * One list may be wrong, so a second witness is wanted: the job's own last word, the accounting, or `qstat -j`, which is dear
-   * and knows a job for some seconds longer than the list.
-   */
-  async function missing(): Promise<void> {
-    if (misses < 2) return
-    if (view.record?.end) return fail(await ended())
-    const accounting = await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal})
-    if (accounting !== null && !isRestart(accounting)) return fail(await ended(accounting))
-    if (misses < CERTAIN_MISSES || clock.now() < nextWitnessAt) return
-    nextWitnessAt = clock.now() + WITNESS_AGAIN_MS
-    if ((await ask(head.run, engine.exists(facts.jobId!), {signal})) === 'no') fail(await ended())
-  }
-
-  async function ended(known: Accounting | null = null): Promise<JnodeError> {
-    const log = await endOfLog(head, facts, {signal})
-    const accounting = known ?? (needsAccounting(view.record, facts) ? await accountingSoon() : null)
-    const {text, hint} = howItEnded({record: view.record, accounting, log, deleting: view.job?.phase === 'deleting'}, facts)
-    // Only its own word tells that it never got ready.
-    const failed = view.record?.end != null && !view.record.listening
-    return new JnodeError(failed ? 'job-failed' : 'job-ended', withLog(`Job ${facts.jobId} ended: ${text}`, log), hint === undefined ? {} : {hint})
-  }
-
-  async function accountingSoon(): Promise<Accounting | null> {
-    // Nothing more is to be learnt of one that somebody deletes, and one that never ran is in no accounting.
-    const patient = view.record !== null && view.job?.phase !== 'deleting'
-    const deadline = clock.now() + (patient ? ACCOUNTING_MS : 0)
-    for (;;) {
-      const accounting = await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal})
-      if (accounting !== null || clock.now() >= deadline) return accounting
-      tell({kind: 'progress', text: `Job ${facts.jobId} has ended; waiting for Grid Engine to say how`})
-      await clock.sleep(3000, signal)
-    }
-  }
-
-  async function failedInQueue(job: Job): Promise<JnodeError> {
-    const why = await whyNot(job, {head, engine, signal})
-    return new JnodeError('job-failed', `Job ${job.id} cannot start. ${why?.text ?? 'Grid Engine put it into its error state and gives no reason'}`, {
-      hint: 'Mend that and start again; show it to the cluster’s support if it is not yours to mend.',
-    })
   }
 
   async function explain(job: Job): Promise<void> {
@@ -199,8 +128,6 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
   }
 
   async function poll(): Promise<void> {
-    let interval = pace.firstMs
-    let restless = 0
     while (!signal.aborted) {
       try {
         await look()
@@ -210,14 +137,10 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
         view.silent = messageOf(error)
         tell({kind: 'progress', text: `${view.silent}; asking again`})
       }
-      restless = view.record?.end || misses > 0 ? restless + 1 : 0
-      // Jitter keeps the polls of many users from falling into step.
-      const pause = restless > 0 && restless <= RESTLESS_LOOKS ? RESTLESS_MS : interval * (0.9 + 0.2 * Math.random())
-      await clock.sleep(pause, AbortSignal.any([signal, nudge.signal])).catch(() => {})
+      const pauseMs = pauseAfter({restless: Boolean(view.record?.end) || misses > 0, silent: view.silent !== null})
+      await clock.sleep(pauseMs, AbortSignal.any([signal, nudge.signal])).catch(() => {})
       nudged = nudge.signal.aborted
       if (nudged) nudge = new AbortController()
-      const last = clock.now() - began > LATE_AFTER_MS ? pace.lateMs : pace.lastMs
-      interval = Math.min(view.silent === null ? last : Math.max(last, SILENT_MS), interval * GROWTH)
     }
   }
 

@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest'
 import type {FlowEvent} from '../../../src/flows/events.ts'
-import {EAGER, watchJob} from '../../../src/flows/watch-job.ts'
+import {EAGER} from '../../../src/flows/pace.ts'
+import {watchJob} from '../../../src/flows/watch-job.ts'
 import {JnodeError} from '../../../src/errors.ts'
 import type {SessionFacts} from '../../../src/session/facts.ts'
 import {gridEngine} from '../../../src/sge/client.ts'
