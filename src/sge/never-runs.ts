@@ -48,7 +48,7 @@ function explain(telling: SchedulerMessage, group: Group, {args, largest}: Reque
     case 'queue-limit':
       return {plain, hint: `Ask for less with ${flags(telling.request).join(' or ')}.`}
     case 'forced':
-      return {plain, hint: `Ask for it with --sge-arg=-l --sge-arg=${telling.what}=1 (the site's documentation names the value).`}
+      return {plain, hint: askFor(distinct(group.map(({what}) => what)))}
     case 'project':
       return {plain, hint: 'Name a project that may with --project.'}
     case 'other-host':
@@ -78,6 +78,14 @@ function lackOfSlots({offered}: SchedulerMessage, requested: readonly string[], 
   }
   const most = Number(offered) > 0 ? `, but ${offered}` : ''
   return {plain: `parallel environment ${name} cannot give ${slots} slots${most}${others.length > 0 ? ', with what else is asked for' : ''}`, hint}
+}
+
+/** How to ask for resources that the site demands. */
+function askFor(resources: readonly string[]): string {
+  const plain = flags(resources.join(',')).filter((flag) => flag !== '--sge-arg')
+  const others = resources.filter((resource) => flagOf(resource) === '--sge-arg')
+  const words = [...plain, ...others.map((resource) => `--sge-arg=-l --sge-arg=${resource}=1 (the site's documentation names the value)`)]
+  return `Ask for it with ${words.join(' and ')}.`
 }
 
 /** The flag of `jnode start` that a resource request comes from. */

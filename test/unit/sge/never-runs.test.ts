@@ -33,6 +33,9 @@ test.each([
   ['project', ['(no project) does not have the correct project to run in cluster queue "all.q"'], [], 'project may not use all.q', '--project'],
   ['permission', ['has no permission for cluster queue "all.q"'], ['-q', 'all.q'], 'you may not use all.q', '--queue'],
   ['forced', ['does not request \'forced\' resource "lic" of host n1'], [], 'does not ask for lic', '--sge-arg=lic=1'],
+  ['forced time', ['does not request \'forced\' resource "h_rt" of queue instance a@n1'], [], 'does not ask for h_rt', 'Ask for it with --time.'],
+  ['forced memory, time and another', ['does not request \'forced\' resource "h_vmem" of host n1', 'does not request \'forced\' resource "lic" of host n1', 'does not request globally \'forced\' resource "h_rt"'], [],
+    'does not ask for h_vmem, lic, h_rt', 'Ask for it with --mem and --time and --sge-arg=-l --sge-arg=lic=1 ('],
 ])('%s', (_, lines, args, words, flag) => {
   expect(neverReason(refusal(...lines), args)).toMatchObject({message: expect.stringContaining(words) as string, hint: expect.stringContaining(flag) as string})
 })
