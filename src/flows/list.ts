@@ -16,9 +16,10 @@ import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import {endOfLog} from './log-tail.ts'
 import type {Deps} from './deps.ts'
+import type {KeeperStatus} from './keepers.ts'
 import {listOurJobs} from './our-jobs.ts'
 import {viewOf, type SessionView} from './session-view.ts'
-import {jobOf, statusOf} from './status.ts'
+import {jobOf, onLostNode, statusOf, type SessionStatus} from './status.ts'
 import {whyNot} from './why.ts'
 
 export interface ListInput {
@@ -49,7 +50,7 @@ export async function listSessions({clusters, name, signal}: ListInput, deps: De
       // A single cluster asked for is the whole answer; of several, one out of reach must not hide the others.
       if (clusters.length === 1 && local.length === 0) throw error
       listing.warnings.push(`${cluster.name} could not be asked: ${messageOf(error)}`)
-      for (const facts of local) listing.sessions.push(await seen(facts, {state: 'unknown', reason: messageOf(error), node: null}, deps))
+      for (const facts of local) listing.sessions.push(viewOf(facts, {state: 'unknown', reason: messageOf(error), node: null}, await keeperOf(facts, deps)))
     }
   }
   return listing
@@ -74,8 +75,9 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
     const gone = new Set(missing.filter((_, i) => witnesses[i] === 'no').map(({facts}) => facts.name))
     const explain = async ({facts, record, activity, answered}: Known) => {
       const status = statusOf(facts, {jobs, record, answered, gone: gone.has(facts.name)})
-      const reason = name === undefined ? null : await reasonFor({facts, record}, {head, engine, jobs, gone, signal})
-      return seen(withJobId(facts, jobs), reason === null ? status : {...status, reason}, deps, activity)
+      const keeper = await keeperOf(facts, deps)
+      const known = name === undefined ? null : await lookedInto({facts, record}, {head, engine, jobs, gone, connected: keeper?.tunnel === 'connected', signal})
+      return viewOf(withJobId(facts, jobs), {...status, ...known}, keeper, activity)
     }
     const sessions = await Promise.all(all.map(explain))
     tellCalls(cluster.name, engine, deps.tell)
@@ -99,21 +101,27 @@ interface Known {
   answered: boolean
 }
 
-interface Reasons {
+interface Looking {
   head: Remote
   engine: GridEngine
   jobs: JobList
   gone: ReadonlySet<string>
+  /** Its tunnel is connected, so its node is well. */
+  connected: boolean
   signal: AbortSignal
 }
 
-/** Why it waits or how it ended, in Grid Engine's words made plain; asked for one session only, since it is dear. */
-async function reasonFor({facts, record}: Pick<Known, 'facts' | 'record'>, {head, engine, jobs, gone, signal}: Reasons): Promise<string | null> {
+/** Why it waits, how it ended, or that its node is lost, in plain words; asked for one session only, since it is dear. Null for nothing to tell. */
+async function lookedInto({facts, record}: Pick<Known, 'facts' | 'record'>, {head, engine, jobs, gone, connected, signal}: Looking): Promise<Partial<SessionStatus> | null> {
   const job = jobOf(facts, jobs)
-  if (job) return ['pending', 'held', 'error'].includes(job.phase) ? ((await whyNot(job, {head, engine, signal}))?.text ?? null) : null
-  if (!record?.end && !gone.has(facts.name)) return null
+  if (job && ['pending', 'held', 'error'].includes(job.phase)) {
+    const why = await whyNot(job, {head, engine, signal})
+    return why && {reason: why.text}
+  }
+  if (job?.node && !connected && (await ask(head.run, engine.isNodeSilent(job), {signal}))) return onLostNode(job.node)
+  if (job || (!record?.end && !gone.has(facts.name))) return null
   const accounting = needsAccounting(record, facts) ? await ask(head.run, engine.account(facts.jobId!, facts.jobName), {signal}) : null
-  return record?.end || accounting ? howItEnded({record, accounting, log: await endOfLog(head, facts, {signal}), deleting: false}, facts).text : null
+  return record?.end || accounting ? {reason: howItEnded({record, accounting, log: await endOfLog(head, facts, {signal}), deleting: false}, facts).text} : null
 }
 
 /** The cluster's sessions, and those this computer remembers that the cluster does not know (any more). */
@@ -130,12 +138,12 @@ function withJobId(facts: SessionFacts, jobs: JobList): SessionFacts {
   return facts.jobId === null ? {...facts, jobId: jobOf(facts, jobs)?.id ?? null} : facts
 }
 
-async function seen(facts: SessionFacts, status: ReturnType<typeof statusOf>, deps: Deps, activity: Activity | null = null): Promise<SessionView> {
-  const keeper = await deps.keepers.find(facts.cluster, facts.name).catch((error: unknown) => {
-    deps.tell({kind: 'warning', text: messageOf(error)})
+async function keeperOf({cluster, name}: SessionFacts, {keepers, tell}: Deps): Promise<KeeperStatus | null> {
+  const keeper = await keepers.find(cluster, name).catch((error: unknown) => {
+    tell({kind: 'warning', text: messageOf(error)})
     return null
   })
-  return viewOf(facts, status, keeper?.status ?? null, activity)
+  return keeper?.status ?? null
 }
 
 /** One session in full. Throws `no-session`. */

@@ -35,6 +35,11 @@ export function statusOf(facts: SharedFacts & {foreign?: unknown}, seen: Seen): 
   return {state: 'unknown', reason: 'the job is missing from Grid Engine’s list', node}
 }
 
+/** A job that runs, as Grid Engine still has it, on a node of which it has heard nothing for some time. */
+export function onLostNode(node: string): Pick<SessionStatus, 'state' | 'reason'> {
+  return {state: 'unknown', reason: `node ${node} does not answer Grid Engine: it is down or cut off, and the job is lost unless it comes back`}
+}
+
 /** The session's job in a list: by id and name, since job numbers are used again; by name while the id is unknown. */
 export function jobOf(facts: SharedFacts, jobs: JobList): Job | undefined {
   if (jobs.kind === 'unknown') return undefined

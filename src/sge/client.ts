@@ -9,9 +9,9 @@ import type {JobPhase} from './job-state.ts'
 import {runLimit} from './limits.ts'
 import {neverReason, type Never} from './never-runs.ts'
 import {parseAccounting, type Accounting} from './qacct.ts'
-import {largestHost} from './queue-instances.ts'
+import {isSilent, largestHost} from './queue-instances.ts'
 import {readRemoval, type Removal} from './qdel.ts'
-import {readJobList, type JobList} from './qstat.ts'
+import {readJobList, type Job, type JobList} from './qstat.ts'
 import {readSubmission, type Submission} from './qsub.ts'
 import {quoted} from './said.ts'
 import type {Site} from './site.ts'
@@ -29,6 +29,8 @@ export interface GridEngine {
   why(jobId: string, phase: JobPhase, options?: WhyOptions): Ask<Why | null>
   /** Whether a smaller request would start at once. */
   couldStart(request: SoonerRequest): Ask<boolean>
+  /** Whether Grid Engine has not heard for some time from the node on which this job runs. */
+  isNodeSilent(job: Pick<Job, 'queue' | 'node'>): Ask<boolean>
   /** Whether Grid Engine knows the job, waiting or running. */
   exists(jobId: string): Ask<'yes' | 'no' | 'unknown'>
   /** Whose job it is and where it writes; null when Grid Engine does not know it. */
@@ -54,6 +56,7 @@ export function gridEngine(site: Pick<Site, 'setup'>): GridEngine {
     check: (args) => asking({script: args.includes('-w') ? '' : checkScript(args, []), read: ({stdout}) => readCheck(args, stdout)}),
     why: (jobId, phase, options) => asking(whyAsk(jobId, phase, options)),
     couldStart: (request) => asking(couldStart(request)),
+    isNodeSilent: ({queue, node}) => asking(isSilent(`${queue}@${node}`)),
     exists: (jobId) => asking({script: details(jobId), read: (answer) => readExistence(jobId, answer)}),
     files: (jobId) => asking({script: details(jobId), read: ({stdout}) => readJobFiles(jobId, stdout)}),
     limit: (jobId, queue) => asking(runLimit(jobId, queue)),

@@ -1,5 +1,6 @@
 /** Queue instances and a job's place among those that wait, as plain `qstat` tells, made short on the head node: a site has thousands. */
-import {quote} from '../shell.ts'
+import type {Ask} from '../ask.ts'
+import {command, quote} from '../shell.ts'
 
 export interface QueueInstance {
   /** `all.q@node1`. */
@@ -54,6 +55,14 @@ export function parsePlace(text: string): Place | null {
 
 export function parseQueueInstances(text: string): QueueInstance[] {
   return [...text.matchAll(new RegExp(`^${INSTANCE} (\\S+) (\\d+) ?(\\S*)$`, 'gm'))].map(([, name, free, states]) => ({name: name!, free: Number(free), states: states!}))
+}
+
+/** Whether an instance has the state `u`: its host has not been heard of for some time (`max_unheard`). */
+export function isSilent(instance: string): Ask<boolean> {
+  return {
+    script: `(SGE_LONG_QNAMES=-1; export SGE_LONG_QNAMES; ge ${command(['qstat', '-f', '-q', instance])})`,
+    read: ({stdout}) => stdout.split('\n').map((line) => line.trim().split(/\s+/)).some(([name, , , , , states]) => name === instance && states?.includes('u') === true),
+  }
 }
 
 const LARGEST = '@@jnode largest'

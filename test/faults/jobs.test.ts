@@ -95,15 +95,30 @@ describe('the node', () => {
     })
     await lab.powerCut('node1')
     await status('it is not connected', ({tunnel}) => tunnel !== 'connected')
+    const lost = await status('Grid Engine misses the node', ({reason}) => reason !== null)
+    expect(lost).toMatchObject({state: 'unknown', reason: 'node node1.local does not answer Grid Engine: it is down or cut off, and the job is lost unless it comes back'})
     expect(await lab.jobs('alice')).toMatchObject([{id: session.jobId}])
     await lab.boot('node1')
     off = false
     // Grid Engine hears of the end of the job from the node that is back.
     await keeperGone()
-    expect(await keeperLog()).toMatch(new RegExp(`p1: Job ${session.jobId} ended: `))
+    expect(await keeperLog()).toMatch(new RegExp(`p1: Job ${session.jobId} ended: The job failed: its node reported no end`))
     await lab.nodesReady()
     await nothingLeft(lab)
   })
+})
+
+test('a job that waits for a node that is down says so', async () => {
+  onTestFinished(async () => {
+    await lab.startDaemon('node1', 'sge_execd')
+    await lab.nodesReady()
+  })
+  await lab.stopDaemon('node1', 'sge_execd', 'KILL')
+  await until('Grid Engine misses the node', async () => / a?u$/m.test((await lab.exec('head', 'alice', 'qstat -f -q all.q@node1.local')).stdout), 60_000)
+  await jnode.ok('start down --host head --node node1 --no-wait')
+  await status('the reason', ({reason}) => reason?.startsWith('Node node1.local does not answer Grid Engine') === true)
+  await jnode.ok('stop down')
+  await nothingLeft(lab)
 })
 
 describe('the job', () => {
@@ -139,10 +154,11 @@ describe('the job', () => {
   test('is run again on another node: the tunnel follows it, with the same URL', async () => {
     const session = await jnode.ok('start r1 --host head --sge-arg=-r --sge-arg=y')
     await lab.exec('head', 'root', ['qmod', '-rj', session.jobId!], {cwd: '/'})
+    // The new start may be ready while the old one still answers.
+    await until('the keeper notices', async () => /Grid Engine starts job \d+ again/.test(await keeperLog()), 60_000)
     const there = await status('it is ready on the other node', ({state, tunnel, node}) => state === 'ready' && tunnel === 'connected' && node !== null && node !== session.node)
     expect(there).toMatchObject({jobId: session.jobId, url: session.url, localPort: session.localPort})
     expect(await answers(lab, session.url!)).toEqual(OPEN)
-    expect(await keeperLog()).toMatch(/Grid Engine starts job \d+ again/)
     await jnode.ok('stop r1')
     await nothingLeft(lab)
   })
