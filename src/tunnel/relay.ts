@@ -17,6 +17,8 @@ export function secured(open: OpenToServer, identity: string): OpenToServer {
     const socket = await open()
     return new Promise((resolve, reject) => {
       const stream = connect({
+        // Said, since people switch it off for all of Node.js (NODE_TLS_REJECT_UNAUTHORIZED) behind their company's proxy.
+        rejectUnauthorized: true,
         socket, cert: identity, key: identity, ca: identity, minVersion: 'TLSv1.2',
         checkServerIdentity: (_, {fingerprint256}) => (fingerprint256 === own ? undefined : new Error('another certificate')),
       })
