@@ -42,6 +42,8 @@ export async function openHeadLeg(context: RouteContext, listen: 'socket' | 'por
     stopping.abort()
     await over
   }
+  // Others may go on using the connection of a session that has given it back.
+  void head.closed.then(close)
   try {
     const late = () => closed(`ssh on ${hostOf(head)} did not get to ${nodeName}`, null)
     const at = await within(HEAD_LEG_MS, Promise.race([listens, aborted(signal), over.then((why) => { throw headRefused(context, why) })]), {clock: deps.clock, late})
