@@ -3,7 +3,7 @@
  * `disconnect` or `stop`, or when the signal aborts; the job stays unless it ended by itself or was stopped.
  */
 import {ask} from '../ask.ts'
-import {messageOf, JnodeError} from '../errors.ts'
+import {messageOf, JnodeError, whenAborted} from '../errors.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
 import {tellCalls} from './calls.ts'
@@ -146,7 +146,7 @@ async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: Abor
       const stream = await way.open()
       await new Promise<void>((resolve) => {
         stream.once('close', resolve).once('end', resolve).once('error', () => resolve())
-        signal.addEventListener('abort', () => resolve(), {once: true})
+        void whenAborted(signal).then(resolve)
         stream.resume()
       })
       stream.destroy()
@@ -195,9 +195,8 @@ async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, need
     tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`], retryAt: null})
     deps.tell({kind: 'warning', text: error.message, hint: `Run \`${command}\` to log in again.`, desktop: `Log in again with: ${command}`})
     // Trying on would spend second factors or lock the account.
-    return new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), {once: true})
-    })
+    await whenAborted(signal)
+    throw signal.reason
   }
 }
 

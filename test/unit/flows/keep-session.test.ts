@@ -1,0 +1,32 @@
+import {PassThrough} from 'node:stream'
+import {expect, test} from 'vitest'
+import type {ClusterTarget} from '../../../src/config/cluster.ts'
+import type {Deps} from '../../../src/flows/deps.ts'
+import {keepSession} from '../../../src/flows/keep-session.ts'
+import type {OpenSession} from '../../../src/flows/open-session.ts'
+import {systemClock} from '../../../src/time.ts'
+
+const never = new Promise<never>(() => {})
+
+test('a stream that opens after the tunnel was closed is closed, too: the connection may be one that others go on using', async () => {
+  let opens!: (stream: PassThrough) => void
+  const remote = {label: 'alice@head', run: () => never, closed: never}
+  const session = {
+    facts: {jobId: '7', jobName: 'jnode-t1', remoteDir: '/home/alice/.jnode/sessions/t1'},
+    link: {head: remote, close: async () => {}},
+    engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
+    user: 'alice',
+    tunnel: {port: 8888, route: () => {}, away: () => {}, close: async () => {}},
+    way: {route: 'socket', node: remote, nodeName: 'node1', open: () => new Promise((resolve) => (opens = resolve)), lost: never, trials: []},
+  }
+  const deps = {clock: systemClock, upheaval: () => never, tell: () => {}}
+  const closing = new AbortController()
+  const kept = keepSession(session as unknown as OpenSession, deps as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, stopping: () => null})
+  closing.abort()
+  expect(await kept.ended).toEqual({kind: 'closed'})
+  const stream = new PassThrough()
+  const closed = new Promise((resolve) => stream.once('close', resolve))
+  opens(stream)
+  await closed
+  expect(stream.destroyed).toBe(true)
+})
