@@ -3,9 +3,9 @@ import {askAll} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {configWith, writeConfig} from '../config/write.ts'
 import {findJupyterPlaces, type JupyterPlace} from '../jupyter/places.ts'
+import {gridEngine} from '../sge/client.ts'
 import {qsubArguments, type ResourceUse} from '../sge/qsub.ts'
 import {discoverSite, type Site} from '../sge/site.ts'
-import {couldRun} from '../sge/verify.ts'
 import type {Remote} from '../ssh/remote.ts'
 import {clockText} from '../time.ts'
 import type {Answer, Deps} from './deps.ts'
@@ -147,10 +147,11 @@ async function check(head: Remote, {site, report, usual}: Checked, signal: Abort
       {...needs, name: 'jnode-init', slots, parallelEnvironment, gpus: 0, queue: null, node: null, account: null, extraArgs: [], logPath: '/dev/null', shell: '/bin/sh'},
       {memory: needs.memoryBytes === null ? [] : memory as ResourceUse[], gpu: null},
     )
-  const [one, two] = await askAll(head.run, [couldRun(site, args(1, null)), couldRun(site, pe === null ? args(1, null) : args(2, pe))], {signal})
+  const engine = gridEngine(site)
+  const [one, two] = await askAll(head.run, [engine.check(args(1, null)), engine.check(pe === null ? args(1, null) : args(2, pe))], {signal})
   return [
-    ...(one.kind === 'refused' ? [`A session with one core could not run: ${one.why}`] : []),
-    ...(pe !== null && two.kind === 'refused' && one.kind !== 'refused' ? [`A session with two cores could not run: ${two.why}`] : []),
+    ...(one.kind === 'refused' ? [`A session with one core could not run: ${one.message}`] : []),
+    ...(pe !== null && two.kind === 'refused' && one.kind !== 'refused' ? [`A session with two cores could not run: ${two.message}`] : []),
   ]
 }
 

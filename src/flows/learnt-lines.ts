@@ -46,7 +46,7 @@ export function learntLines(all: Lines): LearntLine[] {
 
 function slotsLine({parallelEnvironments, pe}: SiteReport): LearntLine {
   if (parallelEnvironments === null) return {why: 'no pe: qconf does not answer, so --cores above 1 needs --pe'}
-  const others = parallelEnvironments.filter(({name}) => name !== pe).map(({name, rule}) => `${name}: ${rule}`).join(', ')
+  const others = parallelEnvironments.filter(({name}) => name !== pe).map(({name, rule}) => `${name}: ${rule}${/^\d+$/.test(rule) ? ', so not for one' : ''}`).join('; ')
   if (pe !== null) return {key: 'pe', value: textValue(pe), why: `keeps all slots of --cores on one host; not asked for with one core${others && `; not taken: ${others}`}`}
   return {why: `no pe: ${others === '' ? 'there is none, so --cores above 1 cannot be had' : `none gives any number of slots on one host (${others})`}`}
 }
@@ -115,8 +115,10 @@ function queuesText(queues: NonNullable<SiteReport['queues']>): string {
 
 function routesText(nodes: SiteReport['nodesReached']): string {
   const silent = nodes.filter(({reached}) => !reached).map(({node}) => node)
-  if (silent.length === 0) return `nodes answer SSH through the head node (${nodes.map(({node}) => node).join(', ')}), as routes socket and node need it`
-  return `${silent.join(', ')} did not answer SSH through the head node: routes socket and node need that, the others do not`
+  const seen = silent.length === 0
+    ? `nodes answer SSH through the head node (${nodes.map(({node}) => node).join(', ')}), as routes socket and node need it`
+    : `${silent.join(', ')} did not answer SSH through the head node: routes socket and node need that, the others do not`
+  return `${seen}; which routes work, \`jnode doctor --job\` finds out with a short job`
 }
 
 function list(items: readonly string[]): string {

@@ -20,13 +20,13 @@ export interface Plan {
 
 const DEFAULT_PORT = 8888
 
-/** A request that can never run is warned of. */
+/** A request that can never run, or that could not be checked, is warned of. */
 export async function planStart(input: StartInput, deps: Deps): Promise<Plan> {
   const link = await deps.connect(input.options.cluster, {signal: input.signal})
   try {
     const {site, args, script, facts} = await prepare(input, link, deps)
-    const never = await ask(link.head.run, gridEngine(site).check(args), {signal: input.signal})
-    if (never) deps.tell({kind: 'warning', text: never.message, hint: never.hint})
+    const verdict = await ask(link.head.run, gridEngine(site).check(args), {signal: input.signal})
+    if (verdict.kind !== 'runs') deps.tell({kind: 'warning', text: verdict.message, hint: verdict.hint})
     return {qsub: qsubLine(args, `${facts.remoteDir}/job.sh`), jobScript: script}
   } finally {
     await link.close()

@@ -13,6 +13,7 @@ import {isSilent, largestHost} from './queue-instances.ts'
 import {readRemoval, type Removal} from './qdel.ts'
 import {readJobList, type Job, type JobList} from './qstat.ts'
 import {readSubmission, type Submission} from './qsub.ts'
+import {readRefusal} from './refusal.ts'
 import {quoted} from './said.ts'
 import type {Site} from './site.ts'
 import {couldStart, type SoonerRequest} from './sooner.ts'
@@ -23,8 +24,8 @@ export interface GridEngine {
   list(user: string, wanted: WantedJobs): Ask<JobList>
   /** Checks with `qsub -w v` that the request can ever run, then submits it. `args` come from `qsubArguments`. */
   submit(args: readonly string[], scriptPath: string): Ask<Submission>
-  /** Why the request can never run; null when it can, and when the check itself fails. Submits nothing. */
-  check(args: readonly string[]): Ask<Never | null>
+  /** Whether the request can ever run, by the same check. Submits nothing. */
+  check(args: readonly string[]): Ask<Verdict>
   /** Why a job in this phase does not run; null when Grid Engine does not say. Costs more than `list`: once a minute at most. */
   why(jobId: string, phase: JobPhase, options?: WhyOptions): Ask<Why | null>
   /** Whether a smaller request would start at once. */
@@ -44,6 +45,9 @@ export interface GridEngine {
   readonly calls: ReadonlyMap<string, number>
 }
 
+/** `unknown`: the check itself failed, which says nothing about the request. */
+export type Verdict = {kind: 'runs'} | ({kind: 'refused' | 'unknown'} & Never)
+
 export function gridEngine(site: Pick<Site, 'setup'>): GridEngine {
   // Messages are translated, and numbers written, after the locale.
   const prelude = `${site.setup}\nLC_ALL=C; export LC_ALL\n`
@@ -53,7 +57,7 @@ export function gridEngine(site: Pick<Site, 'setup'>): GridEngine {
     list: (user, wanted) => asking({script: jobListScript(user, wanted), read: (answer) => readJobList(sieved(answer))}),
     submit: (args, scriptPath) => asking({script: submitScript(args, scriptPath), read: (answer) => readVerifiedSubmission(args, answer)}),
     // The job's script is not there yet: one is read from stdin.
-    check: (args) => asking({script: args.includes('-w') ? '' : checkScript(args, []), read: ({stdout}) => readCheck(args, stdout)}),
+    check: (args) => asking({script: args.includes('-w') ? '' : checkScript(args, []), read: ({stdout}) => readVerdict(args, stdout)}),
     why: (jobId, phase, options) => asking(whyAsk(jobId, phase, options)),
     couldStart: (request) => asking(couldStart(request)),
     isNodeSilent: ({queue, node}) => asking(isSilent(`${queue}@${node}`)),
@@ -122,6 +126,16 @@ function readVerifiedSubmission(args: readonly string[], answer: {exitCode: numb
 
 function readCheck(args: readonly string[], said: string): Never | null {
   return /no suitable queues/.test(said) ? neverReason(said, args) : null
+}
+
+/** The submission itself would be refused with the same words; nothing is submitted here, so they are told at once. */
+function readVerdict(args: readonly string[], said: string): Verdict {
+  if (said.trim() === '') return {kind: 'runs'}
+  const never = readCheck(args, said)
+  if (never) return {kind: 'refused', ...never}
+  const refusal = readRefusal(said)
+  if (refusal !== 'maybe-submitted' && refusal.code !== 'no-grid-engine') return {kind: 'refused', message: refusal.message, hint: refusal.hint}
+  return {kind: 'unknown', message: `Whether this request can ever run could not be checked: ${quoted(said)}`, hint: 'Try again in a minute.'}
 }
 
 /** qacct reads the whole accounting file, which takes minutes at some sites; without a limit nothing else could be asked meanwhile. */

@@ -76,6 +76,13 @@ describe('Grid Engine', () => {
     await nothingLeft(lab)
   })
 
+  test('a dry run tells of what would be refused, and shows the line all the same', async () => {
+    const {exitCode, stdout, stderr} = await jnode.run('start x --host head --queue nosuch --dry-run')
+    expect({exitCode, stdout}).toMatchObject({exitCode: 0, stdout: matching(/^qsub .*-q nosuch /)})
+    expect(stderr).toMatch(/Warning: Grid Engine rejected the job: .*nosuch[^]*--queue/)
+    await nothingLeft(lab)
+  })
+
   test.each([
     ['more slots than a node has', '--cores 64', /can never run/, /--cores/],
     ['more memory than a node has', '--mem 900G', /can never run/, /--mem/],

@@ -120,7 +120,7 @@ test('smp, and h_vmem counted per slot', async () => {
 test('orte that spreads, environments of a fixed number, and mem_free that is only compared', async () => {
   await become({complexes: ['mem_free mf MEMORY <= YES NO 0 0'], values: 'gpu=0', environments: [['orte', '$round_robin'], ['4way', '4'], ['12way', '12']]})
   const {table} = await init()
-  expect(table).toMatch(/^# learnt: no pe: none gives any number of slots on one host \(12way: 12, 4way: 4, orte: \$round_robin\)/m)
+  expect(table).toMatch(/^# learnt: no pe: none gives any number of slots on one host \(12way: 12, so not for one; 4way: 4, so not for one; orte: \$round_robin\)/m)
   expect(table).toMatch(/^memory = \{resource = "mem_free", per = "job"\}/m)
   await gives({pe: '4way range: 4', resources: ['mem_free=2G']})
   await stops()
@@ -173,6 +173,61 @@ test('GPUs that are counted, and a prolog that tells the job which are its own',
   expect((await jnode.run('status nb')).stdout).toMatch(/^gpus +CUDA_VISIBLE_DEVICES=1$/m)
   await stops()
   await lab.exec('head', 'root', `rm ${prolog}`, {cwd: '/'})
+})
+
+test('what no host can tell is asked in a terminal, and nothing else', async () => {
+  const unasked = ['mem_free mf MEMORY <= NO NO 0 0', 'virtual_free vf MEMORY <= NO NO 0 0']
+  await become({complexes: [...unasked, 'jobmem jm MEMORY <= YES JOB 0 0', 'coremem cm MEMORY <= YES YES 0 0'], values: 'jobmem=8G,coremem=8G'})
+  const init = jnode.spawn('init --host head', {terminal: true})
+  await init.says(/Which resource does --mem mean\?[^]*1\) \w+[^]*\[none\]/)
+  init.type('jobmem\r')
+  await init.says(/Does the site count jobmem per slot or per job\?[^]*2\) job[^]*\[slot\]/)
+  init.type('2\r')
+  await init.says(/Write this into \S+config\.toml\? \[Y\/n\]/)
+  init.type('\r')
+  expect((await init.ended).exitCode).toBe(0)
+  expect(init.stdout()).not.toMatch(/How (long|much)|Which (project|Jupyter)|--gpus mean/)
+  const {qsub} = await jnode.ok<{qsub: string}>(`start nb --dry-run ${WANTED}`)
+  expect(qsub).toContain('-pe smp 4 -l jobmem=2G')
+})
+
+/** A site whose programs are all on the PATH but for Jupyter, which a module or an environment of conda brings. */
+const WITHOUT_JUPYTER = `mkdir -p ~/tools ~/apps/jupyter/1 ~/apps/jupyter/2 ~/miniforge3/etc/profile.d ~/miniforge3/envs/science/bin
+ln -s /usr/bin/[!j]* ~/tools
+ln -s /usr/bin/jupyter-notebook ~/apps/jupyter/2
+cat >~/.bash_profile <<'END'
+PATH=$HOME/tools
+module() {
+  case "$1 $2" in
+    '-t avail') printf '%s\\n' /opt/modules: gcc/12 jupyter/1 jupyter/2 >&2 ;;
+    load*) [ -d "$HOME/apps/$2" ] && PATH=$HOME/apps/$2:$PATH LOADEDMODULES=$2 ;;
+  esac
+}
+END`
+const CONDA = `ln -s /usr/bin/jupyter-notebook ~/miniforge3/envs/science/bin
+cat >~/miniforge3/etc/profile.d/conda.sh <<'END'
+CONDA_EXE=$HOME/miniforge3/bin/conda
+conda() { [ "$1" = activate ] && [ -d "$HOME/miniforge3/envs/$2" ] && PATH=$HOME/miniforge3/envs/$2/bin:$PATH; }
+END`
+
+test('Jupyter in a module, in an environment of conda, or in ~/.local/bin: each is found, and jobs use it', async () => {
+  const alice = async (script: string) => expect(await lab.exec('head', 'alice', script)).toMatchObject({exitCode: 0})
+  try {
+    await alice(WITHOUT_JUPYTER)
+    expect((await init()).table).toMatch(/^module = \["jupyter\/2"\] {2}# learnt: has Jupyter \(notebook\)/m)
+    expect(await jnode.ok('start nb')).toMatchObject({state: 'ready', app: 'notebook'})
+    await stops()
+    await alice(CONDA)
+    await lab.exec('laptop', 'alice', 'rm -r ~/.config/jnode')
+    expect((await init()).table).toMatch(/^conda = "science" {2}# learnt: has Jupyter \(notebook\) in \/home\/alice\/miniforge3\/envs\/science\/bin/m)
+    expect(await jnode.ok('start nb')).toMatchObject({state: 'ready', app: 'notebook'})
+    await stops()
+    await alice('mkdir -p ~/.local/bin && ln -s /usr/bin/jupyter-notebook ~/.local/bin')
+    await lab.exec('laptop', 'alice', 'rm -r ~/.config/jnode')
+    expect((await init()).table).toMatch(/^# learnt: Jupyter, as the head node sees it: \/home\/alice\/\.local\/bin \(notebook\); conda science \(notebook\)$/m)
+  } finally {
+    await lab.exec('head', 'alice', 'rm -rf ~/.bash_profile ~/tools ~/apps ~/miniforge3 ~/.local/bin')
+  }
 })
 
 test('queues, environments and projects of other people are left out; a project that jobs need is written down', async () => {

@@ -82,6 +82,20 @@ describe('submit', () => {
   })
 })
 
+describe('check, without submitting', () => {
+  test.each([
+    ['what can run', fixture('qsub-w-v-good.txt'), 0, {kind: 'runs'}],
+    ['what never can', fixture('qsub-w-v-too-many-slots.txt'), 1, {kind: 'refused', hint: expect.stringContaining('--cores') as string}],
+    ['what the submission would refuse', fixture('qsub-refused-unknown-pe.txt'), 1, {kind: 'refused', message: expect.stringContaining('"nosuch" does not exist') as string, hint: expect.stringContaining('--pe') as string}],
+    ['what could not be asked', 'error: commlib error: got select error (Connection refused)\nUnable to run job: unable to contact qmaster using port 6444 on host "h".\nExiting.', 1, {kind: 'unknown', message: expect.stringContaining('could not be checked: "error: commlib error') as string}],
+  ])('%s', (_, text, exitCode, verdict) => {
+    const head = headNode()
+    qsub(head, [["'-w v '*", text, exitCode], ['*', 'submitted after all', 9]])
+    expect(head.ask(grid.check(ARGS))).toMatchObject(verdict)
+    expect(calls(head).every((call) => call.startsWith('-w v '))).toBe(true)
+  })
+})
+
 test('scripts begin with the site\'s setup, and speak English', () => {
   const head = headNode()
   head.program('site/qstat', `[ "$LC_ALL" = C ] && cat <<'END'\n${fixture('qstat-empty.xml')}END`)
