@@ -1,7 +1,10 @@
-/** Who answers the local port while there is no way to the server: a page for people, an honest 503 for programs. */
-import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
+/** Who answers the local port while there is no way to the server: a page for people, an honest 503 for programs; websockets wait for a while. */
+import {createServer, ServerResponse, type IncomingMessage} from 'node:http'
 import type {Socket} from 'node:net'
+import type {Duplex} from 'node:stream'
 import {awayPage} from './away-page.ts'
+import type {OpenToServer} from './tunnel.ts'
+import {waitingWebsockets} from './websockets.ts'
 
 /** Why there is no way, in words for anyone on this computer: no secret, no address. */
 export interface Away {
@@ -15,17 +18,30 @@ export interface AwayServer {
   say(away: Away): void
   /** Answers on this connection from now on, as often as it is asked. */
   take(socket: Socket): void
-  /** The way is up: connections on which nothing has been asked are closed, so that they come again and get through. */
-  release(): void
+  /** The way is up: websockets that wait go on to the server, and connections on which nothing has been asked are closed, so that they come again and get through. */
+  release(open: OpenToServer): void
 }
 
 /** The page looks again at least this often, for a way may come up sooner than planned. */
 const LONGEST_SECONDS = 10
 
-export function awayServer(first: Away): AwayServer {
+export interface AwayOptions {
+  first: Away
+  /** Whether a way is being sought. While there is one that does not work, nothing would end a websocket's waiting. */
+  seeking(): boolean
+}
+
+export function awayServer({first, seeking}: AwayOptions): AwayServer {
   let away = first
   const taken = new Set<Socket>()
+  const websockets = waitingWebsockets()
   const server = createServer((req, res) => answer(req, res, away))
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex, behind: Buffer) => {
+    taken.delete(socket as Socket)
+    const refuse = () => answerOn(socket, req, away)
+    if (seeking() && req.headers.upgrade?.toLowerCase() === 'websocket') websockets.take(req, socket, {first: behind, refuse})
+    else refuse()
+  })
   return {
     say(next) {
       away = next
@@ -36,10 +52,19 @@ export function awayServer(first: Away): AwayServer {
       // Node's way to serve a connection that another listener has accepted.
       server.emit('connection', socket)
     },
-    release() {
+    release(open) {
       for (const socket of taken) if (socket.bytesWritten === 0) socket.destroy()
+      websockets.release(open)
     },
   }
+}
+
+/** For a request whose connection Node has handed over. */
+function answerOn(socket: Duplex, req: IncomingMessage, away: Away): void {
+  const res = new ServerResponse(req)
+  res.assignSocket(socket as Socket)
+  res.once('finish', () => socket.end())
+  answer(req, res, away)
 }
 
 /** No more than status, words and how long to wait; `close`, so that the next request finds the way if it is up by then. */

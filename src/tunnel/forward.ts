@@ -1,12 +1,11 @@
 /** Joins one local socket and one remote stream. A failure of either ends both, and never the process. */
-import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 
 /**
  * Copies bytes both ways with back-pressure until both sides have ended. `pipe` passes on the end of a side
  * but not its errors, and ssh2 leaves writes to a closed channel unanswered for ever: hence the listeners.
  */
-export function join(local: Socket, remote: Duplex): void {
+export function join(local: Duplex, remote: Duplex): void {
   let over = false
   const end = () => {
     if (over) return

@@ -23,7 +23,7 @@ const BROKE: Away = {lines: ['The server of this session does not answer just no
 /** Listens now, forwards as soon as there is a route. Throws `port-taken`. */
 export async function openTunnel(options: ListenOptions): Promise<Tunnel> {
   let open: OpenToServer | null = null
-  const stand = awayServer(NOT_YET)
+  const stand = awayServer({first: NOT_YET, seeking: () => open === null})
   const listener = await listen(options, (socket) => {
     if (open) void forward(socket, open).catch(() => stand.take(socket))
     else stand.take(socket)
@@ -33,7 +33,7 @@ export async function openTunnel(options: ListenOptions): Promise<Tunnel> {
     route(next) {
       open = next
       stand.say(BROKE)
-      stand.release()
+      stand.release(next)
     },
     away(why) {
       open = null

@@ -1,6 +1,6 @@
 import {connect, createServer, type AddressInfo} from 'node:net'
 import {afterEach, describe, expect, test} from 'vitest'
-import {WebSocket} from 'ws'
+import {WebSocket, WebSocketServer} from 'ws'
 import {fetchOver} from '../../../src/http.ts'
 import {openHere} from '../../../src/ssh/local.ts'
 import {openTunnel, type Tunnel} from '../../../src/tunnel/tunnel.ts'
@@ -18,6 +18,9 @@ async function tunnel(): Promise<Tunnel> {
 
 const lost = (retryInMs: number | null = null) => ({lines: ['The connection to <the> cluster was lost.', 'Run `jnode connect a`.'], retryAt: retryInMs === null ? null : Date.now() + retryInMs})
 const ask = ({port}: Tunnel, init: RequestInit = {}, path = '/lab?token=secret') => fetch(`http://127.0.0.1:${port}${path}`, init)
+
+/** The HTTP status with which it is refused. */
+const refusalOf = (socket: WebSocket) => new Promise((resolve) => socket.on('error', () => {}).once('unexpected-response', (_, {statusCode}) => (socket.terminate(), resolve(statusCode))))
 
 describe('while there is no way', () => {
   test('a person gets a page with what is, which looks again by itself and shows nothing of the request', async () => {
@@ -58,14 +61,57 @@ describe('while there is no way', () => {
     expect(await answer.json()).toEqual({message: 'The connection to <the> cluster was lost. Run `jnode connect a`.', reason: 'jnode: no connection'})
   })
 
-  test('a websocket is refused', async () => {
+  test('a websocket waits, and is that of the server as soon as there is a way', async () => {
+    const server = new WebSocketServer({port: 0, host: '127.0.0.1'})
+    closing.push(() => server.close())
+    server.on('connection', (socket, {url, headers}) => socket.on('message', (data) => socket.send(`${url} ${headers.cookie} ${String(data)}`)))
     const down = await tunnel()
     down.away(lost())
-    const socket = new WebSocket(`ws://127.0.0.1:${down.port}/api/kernels/1/channels`)
-    const status = await new Promise((resolve) => socket.once('unexpected-response', (_, {statusCode}) => resolve(statusCode)))
-    expect(status).toBe(503)
-    socket.terminate()
-    await new Promise((resolve) => socket.once('error', resolve))
+    const socket = new WebSocket(`ws://127.0.0.1:${down.port}/api/kernels/1/channels?session_id=2`, {headers: {cookie: 'a=b'}})
+    closing.push(() => socket.terminate())
+    const heard = new Promise((resolve) => socket.once('message', (data) => resolve(String(data))))
+    socket.once('open', () => socket.send('hello'))
+    await ask(down) // by now the websocket is being served as well
+    down.away(lost(1000))
+    expect(socket.readyState).toBe(WebSocket.CONNECTING)
+    down.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port: (server.address() as AddressInfo).port}))
+    expect(await heard).toBe('/api/kernels/1/channels?session_id=2 a=b hello')
+  })
+
+  test('of websockets a hundred wait, one more is refused, and a tab that was closed makes room', async () => {
+    const server = new WebSocketServer({port: 0, host: '127.0.0.1'})
+    closing.push(() => server.close())
+    const down = await tunnel()
+    down.away(lost())
+    const knock = () => new WebSocket(`ws://127.0.0.1:${down.port}/api/kernels/1/channels`).on('error', () => {})
+    const many = Array.from({length: 101}, knock)
+    closing.push(() => many.forEach((socket) => socket.terminate()))
+    const refused = await Promise.race(many.map((socket) => refusalOf(socket).then((status) => ({socket, status}))))
+    expect(refused.status).toBe(503)
+    const waiting = many.filter((socket) => socket !== refused.socket)
+    for (const socket of waiting.slice(0, 50)) socket.terminate()
+    await ask(down) // by now that was seen
+    waiting.push(knock())
+    const open = Promise.all(waiting.slice(50).map((socket) => new Promise((resolve) => socket.once('open', resolve))))
+    down.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port: (server.address() as AddressInfo).port}))
+    await open
+    expect(server.clients.size).toBe(51)
+    waiting.at(-1)!.terminate()
+  })
+
+  test('a websocket is refused where the way is up and the server does not answer', async () => {
+    const broken = await tunnel()
+    broken.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port: 1}))
+    expect(await refusalOf(new WebSocket(`ws://127.0.0.1:${broken.port}/api/kernels/1/channels`))).toBe(503)
+  })
+
+  test('another kind of upgrade gets its 503 as well', async () => {
+    const down = await tunnel()
+    down.away(lost())
+    const socket = connect(down.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n'))
+    const chunks: Buffer[] = []
+    for await (const chunk of socket) chunks.push(chunk as Buffer)
+    expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1\.1 503 [^]*Retry-After: 10[^]*jnode: no connection/i)
   })
 
   test('before there was ever one, and when the server does not answer, that is what is said', async () => {
