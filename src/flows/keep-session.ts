@@ -216,7 +216,7 @@ async function reopen(session: OpenSession, deps: Deps, {cluster, signal}: {clus
   const link = await deps.connect(cluster, {signal, silent: true, lend: true})
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
   try {
-    const way = await reachServer({session: {facts: session.facts, link}, watch, tunnel: session.tunnel, signal}, deps)
+    const way = await reachServer({session: {facts: session.facts, link}, watch, tunnel: session.tunnel, signal, again: true}, deps)
     if (await noteMachine(session.facts, link)) await deps.store.save(session.facts).catch(() => {}) // only a memory
     if (session.facts.startedAt === null) await noteStart(session.facts, link, deps, signal)
     return {...session, link, way}

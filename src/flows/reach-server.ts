@@ -16,6 +16,8 @@ export interface ReachContext {
   watch: JobWatch
   tunnel: Tunnel
   signal: AbortSignal
+  /** A node that is out of reach for a moment says nothing of the cluster: the route taken meanwhile is not remembered. */
+  again?: boolean
 }
 
 /** The way that was taken, and what is known of all the others. */
@@ -24,7 +26,7 @@ export interface FoundWay extends ServerWay {
 }
 
 /** Finds a route to the job's server, proves that it is ours, and routes the tunnel to it. Follows the endpoint if it moves. Throws `no-route`. */
-export async function reachServer({session: {facts, link}, watch, tunnel, signal}: ReachContext, deps: RouteDeps): Promise<FoundWay> {
+export async function reachServer({session: {facts, link}, watch, tunnel, signal, again = false}: ReachContext, deps: RouteDeps): Promise<FoundWay> {
   const memory = await deps.routes.load(facts.cluster)
   const asked = routeNamed(facts.route)
   for (;;) {
@@ -45,7 +47,7 @@ export async function reachServer({session: {facts, link}, watch, tunnel, signal
       tunnel.route(found.way.open)
       const trials = allTrials(found, (memory?.trials ?? []) as RouteTrial[])
       // The first of all needs no memory.
-      if (asked === null && !facts.foreign) await deps.routes.save(facts.cluster, found.way.route === ROUTE_ORDER[0] ? null : {route: found.way.route, trials})
+      if (asked === null && !again && !facts.foreign) await deps.routes.save(facts.cluster, found.way.route === ROUTE_ORDER[0] ? null : {route: found.way.route, trials})
       return {...found.way, trials}
     } finally {
       giveUp.abort()
