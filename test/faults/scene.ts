@@ -33,7 +33,10 @@ export async function through(lab: Lab, name: string, fault: (scene: Scene) => P
   const kernel = await openKernel(lab, session.url)
   const tunnelIs: Scene['tunnelIs'] = (state, withinMs = 120_000) =>
     until(`tunnel ${state}`, async () => (await tunnelOf(lab, name)) === state, withinMs).then(() => {})
-  await fault({session, kernel, tunnelIs})
+  await fault({session, kernel, tunnelIs}).catch(async (error: unknown) => {
+    console.log((await lab.exec('laptop', 'alice', 'tail -n 40 ~/.local/state/jnode/keeper.log')).stdout)
+    throw error
+  })
   await kernel.survives()
   expect((await jnode.run(`url ${name}`)).stdout).toBe(`${session.url}\n`)
   kernel.close()
