@@ -113,7 +113,7 @@ export function links({stateDir, tell, logIn, nodeBehind, canAsk, ...options}: L
       // After a loss a new one, unless others still use the old one well.
       await mine?.base.close()
       if (mine?.shared.usable()) {
-        const link = mine.shared.hold()
+        const link = mine.shared.hold(options.silent)
         if (await answers(link, options.signal)) return link
         await mine.shared.end()
       }
