@@ -4,7 +4,7 @@
  */
 import {createHash} from 'node:crypto'
 import type {ClusterTarget} from '../config/cluster.ts'
-import {JnodeError} from '../errors.ts'
+import {JnodeError, throwIfAborted} from '../errors.ts'
 import type {ClusterLink, ConnectOptions, NodeAddress} from '../flows/deps.ts'
 import type {Tell} from '../flows/events.ts'
 import type {Remote} from '../ssh/remote.ts'
@@ -115,6 +115,8 @@ export function links({stateDir, tell, logIn, nodeBehind, canAsk, ...options}: L
       if (mine?.shared.usable()) {
         const link = mine.shared.hold(options.silent)
         if (await answers(link, options.signal)) return link
+        await link.close()
+        throwIfAborted(options.signal)
         await mine.shared.end()
       }
       return borrowOrLogIn(cluster, options)

@@ -7,32 +7,48 @@ import {borrow} from '../../../src/daemon/borrow.ts'
 import {links} from '../../../src/daemon/links.ts'
 import type {OwnLink} from '../../../src/daemon/shared-link.ts'
 
-const forEver = new Promise<string>(() => {})
+const forEver = new Promise<never>(() => {})
 const {signal} = new AbortController()
+const CLUSTER = {name: 'c1', kind: 'ssh', label: 'alice@head', hops: [{user: null, host: 'head', port: null}], knownHosts: null} as unknown as ClusterTarget
 
-test('a keeper that comes back over the connection that others borrow from it asks nobody for what a node wants', async () => {
+/** A keeper that has lost its own way, on a connection that somebody borrows from it; what was done to that connection. */
+async function lending(run: (scripts: unknown, options: {signal: AbortSignal}) => Promise<unknown> = async () => []) {
   const stateDir = await mkdtemp(join(tmpdir(), 'jnode-links-'))
   onTestFinished(() => rm(stateDir, {recursive: true}))
-  const quiet: (boolean | undefined)[] = []
+  const done: string[] = []
   const link = {
-    head: {label: 'alice@head', closed: forEver, run: async () => []},
+    head: {label: 'alice@head', closed: forEver, run},
     canAsk: true,
-    async toNode(_node: unknown, _signal: unknown, silent?: boolean) {
-      quiet.push(silent)
+    async toNode(_node: unknown, _signal: unknown, silent = false) {
+      done.push(silent ? 'nobody asked' : 'somebody asked')
       return {label: 'alice@node1', closed: forEver, close: async () => {}}
     },
-    close: async () => {},
+    close: async () => void done.push('closed'),
   }
-  const ours = links({stateDir, lending: true, canAsk: true, tell: () => {}, logIn: async () => link as unknown as OwnLink, nodeBehind: () => forEver as Promise<never>})
-  const cluster = {name: 'c1', kind: 'ssh', label: 'alice@head', hops: [{user: null, host: 'head', port: null}], knownHosts: null} as unknown as ClusterTarget
-  const first = await ours.connect(cluster, {signal, lend: true})
+  const ours = links({stateDir, lending: true, canAsk: true, tell: () => {}, logIn: async () => link as unknown as OwnLink, nodeBehind: () => forEver})
+  const first = await ours.connect(CLUSTER, {signal, lend: true})
   const [place] = await readdir(join(stateDir, 'keepers'))
   const borrowed = await borrow(join(stateDir, 'keepers', place!), {signal, onWaiting: () => {}})
   if (borrowed.kind !== 'lent') throw new Error(borrowed.kind)
+  onTestFinished(() => ours.end())
   await first.close()
-  const again = await ours.connect(cluster, {signal, lend: true, silent: true})
+  return {ours, done}
+}
+
+test('a keeper that comes back over the connection that it lends asks nobody for what a node wants', async () => {
+  const {ours, done} = await lending()
+  const again = await ours.connect(CLUSTER, {signal, lend: true, silent: true})
   expect(again.canAsk).toBe(false)
   await again.toNode({names: ['node1'], hostKeys: []}, signal)
-  expect(quiet).toEqual([true])
-  await Promise.all([again.close(), borrowed.link.close(), ours.end()])
+  expect(done).toEqual(['nobody asked'])
+})
+
+test('a keeper that is told to end while it looks whether the connection lives leaves it to the others', async () => {
+  const end = new AbortController()
+  const {ours, done} = await lending((_, options) => new Promise((_resolve, reject) => {
+    options.signal.addEventListener('abort', () => reject(new Error('given up')))
+    end.abort(new Error('told to end'))
+  }))
+  await expect(ours.connect(CLUSTER, {signal: end.signal, lend: true, silent: true})).rejects.toThrow()
+  expect(done).toEqual([])
 })
