@@ -54,6 +54,7 @@ export function followOver(openShell: OpenShell, label: string): FollowLines {
     const seenEnd = readLines(shell.stdout, mark, onLine)
     const onAbort = () => shell.kill()
     signal.addEventListener('abort', onAbort, {once: true})
+    if (signal.aborted) onAbort()
     try {
       const complete = await seenEnd
       throwIfAborted(signal)
@@ -138,6 +139,8 @@ async function guarded<T>(work: Promise<T>, shell: ShellProcess, limits: {label:
       )
     }, timeoutMs)
     signal?.addEventListener('abort', onAbort, {once: true})
+    // It may have been given up while the shell was being opened.
+    if (signal?.aborted) onAbort()
     work.then(
       (value) => finish(() => resolve(value)),
       (error: unknown) => finish(() => reject(error)),
