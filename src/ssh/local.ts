@@ -9,10 +9,7 @@ import {followOver, runOver, type OpenShell} from './remote-command.ts'
 const openShell: OpenShell = async () => {
   // A group of its own, so that ending a script ends what it started.
   const child = spawn('/bin/sh', ['-s'], {stdio: 'pipe', detached: true})
-  const ended = new Promise<void>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', () => resolve())
-  })
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve)
     child.once('error', reject)
