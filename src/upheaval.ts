@@ -9,6 +9,7 @@ const JUMP_MS = 5000
 export interface Surroundings {
   /** Wall clock, ms since the epoch: it goes on while the computer sleeps. */
   now(): number
+  /** Throws where the system does not tell, as with no file descriptor left. */
   addresses(): string
   /** Calls back every so many milliseconds, until the returned function is called. */
   every(ms: number, look: () => void): () => void
@@ -33,7 +34,7 @@ export function nextUpheaval(signal: AbortSignal, {now, addresses, every}: Surro
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error)
     let last = now()
-    const before = addresses()
+    let before = toldBy(addresses)
     const end = () => {
       stop()
       signal.removeEventListener('abort', onAbort)
@@ -45,11 +46,22 @@ export function nextUpheaval(signal: AbortSignal, {now, addresses, every}: Surro
     const stop = every(LOOK_MS, () => {
       const passed = now() - last
       last = now()
-      const what = Math.abs(passed - LOOK_MS) > JUMP_MS ? 'this computer was asleep or its clock was set' : addresses() === before ? null : 'the network of this computer has changed'
+      const seen = toldBy(addresses)
+      before ??= seen
+      const what = Math.abs(passed - LOOK_MS) > JUMP_MS ? 'this computer was asleep or its clock was set' : seen === null || seen === before ? null : 'the network of this computer has changed'
       if (what === null) return
       end()
       resolve(what)
     })
     signal.addEventListener('abort', onAbort, {once: true})
   })
+}
+
+/** Null for what the system does not tell just now. */
+function toldBy(addresses: () => string): string | null {
+  try {
+    return addresses()
+  } catch {
+    return null
+  }
 }

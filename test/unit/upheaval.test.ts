@@ -60,3 +60,21 @@ test('ends with its signal, and looks no more', async () => {
   await expect(next).rejects.toThrow('enough')
   expect(watched()).toBe(0)
 })
+
+test('a computer that does not tell its addresses for a while has not changed them', async () => {
+  const {state, surroundings, pass} = computer()
+  let tells = true
+  const addresses = () => {
+    if (!tells) throw new Error('no file descriptor left')
+    return state.addresses
+  }
+  const next = nextUpheaval(new AbortController().signal, {...surroundings, addresses})
+  tells = false
+  pass(1000)
+  tells = true
+  pass(1000)
+  expect(await so(next)).toBe(undecided)
+  state.addresses = 'wlan0 10.0.0.3'
+  pass(1000)
+  expect(await next).toContain('network')
+})
