@@ -30,7 +30,7 @@ export default class Connect extends BaseCommand {
     }
     const openTunnel = async (): Promise<SessionView | Foreground> => {
       if (!flags.detach && !this.jsonEnabled()) return foreground(() => connect({name, cluster, ...options, answer: runtime.answer(cluster, signal), signal}, runtime.deps), {...runtime, ...options, cluster, name, signal})
-      const view = await runDetached({kind: 'connect', name, cluster, ...options}, {...runtime, signal})
+      const view = await runDetached({kind: 'connect', name, cluster, ...options, asks: !this.jsonEnabled()}, {...runtime, signal})
       if (opens) await runtime.tryToOpen(view.url!, options.browser, signal)
       return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`.`)
     }

@@ -55,7 +55,8 @@ function run(task: KeeperTask, person: Pick<Prompter, 'canAsk' | 'unattended'>):
   const cluster = task.kind === 'start' ? task.options.cluster : task.cluster
   const {signal} = abort
   end = () => void runtime.links.end()
-  const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, signal}, runtime.deps) : connect({...task, answer: runtime.answer(cluster, signal), signal}, runtime.deps))
+  const answer = task.asks ? runtime.answer(cluster, signal) : null
+  const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, answer, signal}, runtime.deps) : connect({...task, answer, signal}, runtime.deps))
   const {name} = task
   return makeRoom(controlPath(runtime.stateDir, cluster.name, name)).then(open).then(async (session) => {
     const held = await holdSession(session, runtime.deps, {...runtime, cluster, signal})

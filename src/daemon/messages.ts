@@ -7,9 +7,11 @@ import type {SessionView} from '../flows/session-view.ts'
 import type {Question} from '../ssh/prompt.ts'
 
 /** What a keeper is to bring about before it keeps. */
-export type KeeperTask =
-  | {kind: 'start'; name: string; options: StartOptions}
-  | {kind: 'connect'; name: string; cluster: ClusterTarget; port: number | null; waitSeconds: number | null}
+export type KeeperTask = {
+  name: string
+  /** A person may be asked what to do, beside what a login needs. */
+  asks: boolean
+} & ({kind: 'start'; options: StartOptions} | {kind: 'connect'; cluster: ClusterTarget; port: number | null; waitSeconds: number | null})
 
 /** A JnodeError on its way between processes. */
 export interface Failure {

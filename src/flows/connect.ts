@@ -6,10 +6,9 @@ import {jupyterApi} from '../jupyter/api.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
-import type {Job} from '../sge/qstat.ts'
 import {discoverSite} from '../sge/site.ts'
-import type {Remote} from '../ssh/remote.ts'
 import {tellCalls} from './calls.ts'
+import {JobInError} from './job-end.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
@@ -21,7 +20,6 @@ import {apiOver} from './route-context.ts'
 import {jobOf} from './status.ts'
 import type {Submitted} from './submit.ts'
 import {limited, saveReady, waitForServer} from './wait-for-server.ts'
-import {whyNot} from './why.ts'
 
 export interface ConnectInput {
   name: string
@@ -29,7 +27,7 @@ export interface ConnectInput {
   /** Local port asked for; null for the session's own, or the next free one. */
   port: number | null
   waitSeconds: number | null
-  /** Asks which server of a job is meant; null where nobody can be asked. */
+  /** Asks which server of a job is meant, and what becomes of a job in error; null where nobody can be asked. */
   answer: Answer | null
   signal: AbortSignal
 }
@@ -51,6 +49,7 @@ export async function connect(input: ConnectInput, deps: Deps): Promise<OpenSess
     return await connectOver(link, {...input, signal}, deps)
   } catch (error) {
     await link.close()
+    if (error instanceof JobInError) throw leftInError(name, error)
     throw error instanceof JnodeError && error.code === 'job-ended' ? endedBefore(name, error) : error
   }
 }
@@ -61,6 +60,11 @@ function taken(name: string): JnodeError {
 
 function endedBefore(name: string, error: JnodeError): JnodeError {
   return new JnodeError('job-ended', error.message, {hint: error.hint ?? `Remove what is left of it with \`jnode stop ${name}\`.`, cause: error})
+}
+
+/** Unlike `start`, which takes its job back, this leaves the choice. */
+function leftInError(name: string, error: JobInError): JnodeError {
+  return new JnodeError('job-failed', error.message, {hint: `Mend that and let it try again with \`qmod -cj ${error.jobId}\` on the head node, or remove it with \`jnode stop ${name}\`.`, cause: error})
 }
 
 async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): Promise<OpenSession> {
@@ -76,7 +80,7 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
     facts.localPort = tunnel.port
     const session: Submitted = {facts, link, engine, user: site.user}
     try {
-      const way = await waitForServer(session, {cluster, tunnel, signal}, deps)
+      const way = await waitForServer(session, {cluster, tunnel, signal, answer: input.answer, otherwise: 'leave it as it is'}, deps)
       if (facts.foreign) await tellOfLogin(facts, jupyterApi(apiOver(way.open, {...facts, baseUrl: facts.foreign.baseUrl})), deps)
       // Two at the same moment: the first one keeps the session, and its port stays in the file.
       if (await deps.keepers.find(cluster.name, facts.name)) throw taken(facts.name)
@@ -114,7 +118,6 @@ async function factsThere({link, engine, user, input}: Asking, deps: Deps): Prom
   if (there) {
     const facts = knownFacts(there, cluster, mine)
     const job = jobOf(facts, jobs)
-    if (job?.phase === 'error') throw await inError(job, {head: link.head, engine, name, signal})
     const jobId = facts.jobId ?? job?.id ?? null
     if (jobId !== null) return {...facts, jobId}
     if (jobs.kind === 'unknown') throw silent(link, jobs.why)
@@ -126,14 +129,6 @@ async function factsThere({link, engine, user, input}: Asking, deps: Deps): Prom
   // Of an array, a task that runs.
   const tasks = jobs.jobs.filter(({id}) => id === asked.jobId)
   return foreignFacts({name, job: tasks.find(({node}) => node !== null) ?? tasks[0], link, engine, user, cluster, mine, answer, signal}, deps)
-}
-
-/** It never starts by itself. Unlike `start`, which takes its job back, this leaves the choice. */
-async function inError(job: Job, {head, engine, name, signal}: {head: Remote; engine: GridEngine; name: string; signal: AbortSignal}): Promise<JnodeError> {
-  const why = await whyNot(job, {head, engine, signal})
-  return new JnodeError('job-failed', `Job ${job.id} cannot start. ${why?.text ?? 'Grid Engine put it into its error state and gives no reason'}`, {
-    hint: `Mend that and let it try again with \`qmod -cj ${job.id}\` on the head node, or remove it with \`jnode stop ${name}\`.`,
-  })
 }
 
 function silent(link: ClusterLink, why: string): JnodeError {

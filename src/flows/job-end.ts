@@ -17,6 +17,18 @@ const WITNESS_AGAIN_MS = 60_000
 const ACCOUNTING_MS = 20_000
 const ACCOUNTING_AGAIN_MS = 3000
 
+/** Grid Engine could not start the job and keeps it in its error state (`Eqw`) until somebody clears that. */
+export class JobInError extends JnodeError {
+  readonly jobId: string
+
+  constructor({id}: Job, why: string | null) {
+    super('job-failed', `Job ${id} cannot start. ${why ?? 'Grid Engine put it into its error state and gives no reason'}`, {
+      hint: 'Mend that and start again; show it to the cluster’s support if it is not yours to mend.',
+    })
+    this.jobId = id
+  }
+}
+
 export interface JobEnds {
   /** After so many lists in a row without the job: its end as an error, once a second witness agrees; else null. */
   missing(misses: number): Promise<JnodeError | null>
@@ -65,9 +77,7 @@ export function jobEnds({head, engine, facts, clock, tell, signal}: WatchContext
 
   async function failedInQueue(job: Job): Promise<JnodeError> {
     const why = await whyNot(job, {head, engine, signal})
-    return new JnodeError('job-failed', `Job ${job.id} cannot start. ${why?.text ?? 'Grid Engine put it into its error state and gives no reason'}`, {
-      hint: 'Mend that and start again; show it to the cluster’s support if it is not yours to mend.',
-    })
+    return new JobInError(job, why?.text ?? null)
   }
 
   return {missing, ended, failedInQueue}

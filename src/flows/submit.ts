@@ -16,7 +16,7 @@ import type {Learn} from '../sge/discovery.ts'
 import {qsubArguments, type Submission} from '../sge/qsub.ts'
 import {discoverSite, type Site} from '../sge/site.ts'
 import type {Remote} from '../ssh/remote.ts'
-import type {ClusterLink, Deps} from './deps.ts'
+import type {Answer, ClusterLink, Deps} from './deps.ts'
 import {noteMachine} from './note-machine.ts'
 import {listOurJobs} from './our-jobs.ts'
 import {deleteJob, removeFiles} from './remove-job.ts'
@@ -24,6 +24,8 @@ import {deleteJob, removeFiles} from './remove-job.ts'
 export interface StartInput {
   name: string
   options: StartOptions
+  /** Asks what becomes of a job that cannot start; left out where nobody can be asked. */
+  answer?: Answer | null
   signal: AbortSignal
 }
 

@@ -7,7 +7,8 @@ import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
 import {spokenDuration} from '../time.ts'
 import type {Tunnel} from '../tunnel/tunnel.ts'
-import type {ClusterLink, Deps} from './deps.ts'
+import type {Answer, ClusterLink, Deps} from './deps.ts'
+import {JobInError} from './job-end.ts'
 import {endOfLog, withLog} from './log-tail.ts'
 import {noteMachine} from './note-machine.ts'
 import {reachServer, type FoundWay, type ReachContext} from './reach-server.ts'
@@ -25,6 +26,9 @@ export interface WaitOptions {
   cluster: ClusterTarget
   tunnel: Tunnel
   signal: AbortSignal
+  /** Asks what becomes of a job that cannot start: it is tried again, or `otherwise`; null where nobody can be asked. */
+  answer: Answer | null
+  otherwise: string
   /** The connection was lost and needs a person: what is thrown then must not cost the job, which may have waited for hours. */
   leaveJob?(): void
 }
@@ -40,6 +44,7 @@ export async function waitForServer(session: Submitted, options: WaitOptions, de
     try {
       return await waitOverLink({session, watch, tunnel, signal}, deps)
     } catch (error) {
+      if (error instanceof JobInError && (await isTriedAgain(error, session, options, deps))) continue
       if (!(error instanceof JnodeError) || error.code !== 'connection-lost') throw error
       throwIfAborted(signal)
       deps.tell({kind: 'warning', text: `${error.message}; connecting again, job ${session.facts.jobId} goes on`})
@@ -49,6 +54,15 @@ export async function waitForServer(session: Submitted, options: WaitOptions, de
     await session.link.close()
     session.link = await linkAgain(session.facts, options, deps)
   }
+}
+
+/** Whether somebody wants the job to be tried again, and Grid Engine lets it. */
+async function isTriedAgain(error: JobInError, {facts, link, engine}: Submitted, {answer, otherwise, signal}: WaitOptions, {tell}: Deps): Promise<boolean> {
+  const again = 'let it try again'
+  if (!answer || (await answer(`${error.message}.\nMend that, if it is yours to mend. What shall become of the job?`, otherwise, [again, otherwise])) !== again) return false
+  const refused = await ask(link.head.run, engine.clearError(facts.jobId!), {signal})
+  if (refused !== null) tell({kind: 'warning', text: `Grid Engine does not let job ${facts.jobId} try again: ${refused}`})
+  return refused === null
 }
 
 async function linkAgain({name, jobId}: SessionFacts, {cluster, tunnel, signal, leaveJob}: WaitOptions, deps: Deps): Promise<ClusterLink> {

@@ -39,6 +39,8 @@ export interface GridEngine {
   /** For how many seconds the job may run, asked for or not; null where there is no limit, or none is told. */
   limit(jobId: string, queue: string | null): Ask<number | null>
   remove(jobId: string): Ask<Removal>
+  /** Takes the job out of its error state, so that it is tried again; null when that is done, else why not. Its user may. */
+  clearError(jobId: string): Ask<string | null>
   /** The accounting record of an ended job called `name`; null while there is none. A job removed before it ran never has one. */
   account(jobId: string, name: string | null): Ask<Accounting | null>
   /** How often each program has been called, as far as the answers have been read. */
@@ -65,6 +67,8 @@ export function gridEngine(site: Pick<Site, 'setup'>): GridEngine {
     files: (jobId) => asking({script: details(jobId), read: ({stdout}) => readJobFiles(jobId, stdout)}),
     limit: (jobId, queue) => asking(runLimit(jobId, queue)),
     remove: (jobId) => asking({script: `ge ${command(['qdel', jobId])}`, read: readRemoval}),
+    // 8.1.9 ends with 1 all the same.
+    clearError: (jobId) => asking({script: `ge ${command(['qmod', '-cj', jobId])} 2>&1`, read: ({stdout}) => (/cleared error state/i.test(stdout) ? null : quoted(stdout))}),
     account: (jobId, name) => asking({script: accountScript(jobId), read: ({stdout}) => parseAccounting(stdout, name)}),
     calls,
   }

@@ -144,6 +144,17 @@ describe('it is in error', () => {
     expect(await jnode.fails('connect w')).toMatchObject({exitCode: 6, message: `Job ${jobId} cannot start. ${sentence}`, hint: `Mend that and let it try again with \`qmod -cj ${jobId}\` on the head node, or remove it with \`jnode stop w\`.`})
     await stopped()
   })
+
+  test('and is mended meanwhile: asked what to do, the user has it tried again, and it starts', async () => {
+    onTestFinished(async () => void (await lab.exec('head', 'alice', 'rmdir ~/later')))
+    const start = jnode.spawn('start again --host head -d --sge-arg=-wd --sge-arg=/home/alice/later', {terminal: true})
+    await start.says(/can't chdir to \/home\/alice\/later[^]*What shall become of the job\?[^]*\]:/)
+    await lab.exec('head', 'alice', 'mkdir ~/later')
+    start.type('1\r')
+    expect(await start.ended).toMatchObject({exitCode: 0, stdout: matching(/http:\/\/127\.0\.0\.1/)})
+    expect(await jnode.ok('status')).toMatchObject({state: 'ready', reason: null})
+    await stopped()
+  })
 })
 
 describe('it ended', () => {
