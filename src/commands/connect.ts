@@ -21,17 +21,16 @@ export default class Connect extends BaseCommand {
     const {signal} = this
     const options = runtime.resolveTunnel(flags)
     const {name, cluster} = await findSession(await runtime.wanted(args.target ?? null, flags), runtime.deps, signal)
-    const opens = options.openBrowser && !this.jsonEnabled()
+    const openBrowser = options.openBrowser && !this.jsonEnabled() ? (url: string) => runtime.tryToOpen(url, options.browser, signal) : null
     const showHeld = async (): Promise<SessionView | null> => {
       const held = await heldView(cluster.name, name, runtime.deps)
       if (!held) return null
-      if (opens) await runtime.tryToOpen(held.url!, options.browser, signal)
+      await openBrowser?.(held.url!)
       return this.result(held, ({url, keeperPid}) => `${url}\nThis session's tunnel is open already (process ${keeperPid}).`)
     }
     const openTunnel = async (): Promise<SessionView | Foreground> => {
       if (!flags.detach && !this.jsonEnabled()) return foreground(() => connect({name, cluster, ...options, answer: runtime.answer(cluster, signal), signal}, runtime.deps), {...runtime, ...options, cluster, name, signal})
-      const view = await runDetached({kind: 'connect', name, cluster, ...options, asks: !this.jsonEnabled()}, {...runtime, signal})
-      if (opens) await runtime.tryToOpen(view.url!, options.browser, signal)
+      const view = await runDetached({kind: 'connect', name, cluster, ...options, asks: !this.jsonEnabled()}, {...runtime, openBrowser, signal})
       return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`.`)
     }
     try {

@@ -49,8 +49,8 @@ export default class Start extends BaseCommand {
       return this.result(await submitOnly({name, options, signal}, runtime.deps), (view) => `Job ${view.jobId} submitted as session ${view.name}. Come back with \`jnode connect ${view.name}\`.`)
     }
     if (options.detach || this.jsonEnabled()) {
-      const view = await runDetached({kind: 'start', name, options, asks: !this.jsonEnabled()}, {...runtime, signal})
-      if (options.openBrowser && !this.jsonEnabled()) await runtime.tryToOpen(view.url!, options.browser, signal)
+      const openBrowser = options.openBrowser && !this.jsonEnabled() ? (url: string) => runtime.tryToOpen(url, options.browser, signal) : null
+      const view = await runDetached({kind: 'start', name, options, asks: !this.jsonEnabled()}, {...runtime, openBrowser, signal})
       return this.result(view, ({url}) => `${url}\nThe tunnel stays open in the background. Close it with \`jnode disconnect ${name}\`, end the job with \`jnode stop ${name}\`.`)
     }
     return foreground(() => start({name, options, answer: runtime.answer(options.cluster, signal), signal}, runtime.deps), {...runtime, ...options, name, signal})

@@ -14,11 +14,21 @@ export interface DetachOptions {
   stateDir: string
   tell: Tell
   prompter: Prompter
+  /** Opens the browser: while the job waits, on a page that says so and goes on by itself, else when the session is ready. */
+  openBrowser: ((url: string) => Promise<void>) | null
   signal: AbortSignal
 }
 
 /** Resolves when the session is ready and the keeper stands on its own; rejects with the keeper's own error. */
-export async function runDetached(task: KeeperTask, {program, stateDir, tell, prompter, signal}: DetachOptions): Promise<SessionView> {
+export async function runDetached(task: KeeperTask, options: DetachOptions): Promise<SessionView> {
+  let opening: Promise<void> | undefined
+  const open = (url: string) => (opening ??= options.openBrowser?.(url))
+  const view = await bringAbout(task, open, options)
+  await open(view.url!)
+  return view
+}
+
+async function bringAbout(task: KeeperTask, onWaiting: (url: string) => unknown, {program, stateDir, tell, prompter, signal}: DetachOptions): Promise<SessionView> {
   throwIfAborted(signal)
   const log = openKeeperLog(stateDir)
   const child = spawn(process.execPath, [program], {detached: true, stdio: ['ignore', log, log, 'ipc'], windowsHide: true, cwd: stateDir})
@@ -40,6 +50,8 @@ export async function runDetached(task: KeeperTask, {program, stateDir, tell, pr
               (text) => send({kind: 'answer', id: message.id, answer: {text}}),
               (error: unknown) => send({kind: 'answer', id: message.id, answer: {failure: failureOf(error)}}),
             )
+          case 'waiting':
+            return void onWaiting(message.url)
           case 'ready':
             return resolve(message.view)
           case 'failed':

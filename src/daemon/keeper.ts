@@ -56,7 +56,8 @@ function run(task: KeeperTask, person: Pick<Prompter, 'canAsk' | 'unattended'>):
   const {signal} = abort
   end = () => void runtime.links.end()
   const answer = task.asks ? runtime.answer(cluster, signal) : null
-  const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, answer, signal}, runtime.deps) : connect({...task, answer, signal}, runtime.deps))
+  const onWaiting = (url: string) => void send({kind: 'waiting', url})
+  const open = (): Promise<OpenSession> => (task.kind === 'start' ? start({...task, answer, signal, onWaiting}, runtime.deps) : connect({...task, answer, signal, onWaiting}, runtime.deps))
   const {name} = task
   return makeRoom(controlPath(runtime.stateDir, cluster.name, name)).then(open).then(async (session) => {
     const held = await holdSession(session, runtime.deps, {...runtime, cluster, signal})

@@ -30,6 +30,8 @@ export type ToKeeper =
 export type FromKeeper =
   | {kind: 'event'; event: FlowEvent}
   | {kind: 'question'; id: number; question: Question}
+  /** The job waits, and this URL says so. */
+  | {kind: 'waiting'; url: string}
   | {kind: 'ready'; view: SessionView}
   | {kind: 'failed'; failure: Failure}
 

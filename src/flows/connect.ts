@@ -30,6 +30,7 @@ export interface ConnectInput {
   /** Asks which server of a job is meant, and what becomes of a job in error; null where nobody can be asked. */
   answer: Answer | null
   signal: AbortSignal
+  onWaiting?: (url: string) => void
 }
 
 const DEFAULT_PORT = 8888
@@ -80,7 +81,7 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
     facts.localPort = tunnel.port
     const session: Submitted = {facts, link, engine, user: site.user}
     try {
-      const way = await waitForServer(session, {cluster, tunnel, signal, answer: input.answer, otherwise: 'leave it as it is'}, deps)
+      const way = await waitForServer(session, {cluster, tunnel, signal, onWaiting: input.onWaiting, answer: input.answer, otherwise: 'leave it as it is'}, deps)
       if (facts.foreign) await tellOfLogin(facts, jupyterApi(apiOver(way.open, {...facts, baseUrl: facts.foreign.baseUrl})), deps)
       // Two at the same moment: the first one keeps the session, and its port stays in the file.
       if (await deps.keepers.find(cluster.name, facts.name)) throw taken(facts.name)

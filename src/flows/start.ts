@@ -42,7 +42,8 @@ export function start(input: StartInput, deps: Deps): Promise<OpenSession> {
     const tunnel = await openTunnel({port: options.port ?? DEFAULT_PORT, orNext: options.port === null})
     undo.add('the local port', () => tunnel.close())
     const session = await submit({...input, signal, localPort: tunnel.port, undo}, deps)
-    const way = await waitForServer(session, {cluster: options.cluster, tunnel, signal, answer: input.answer ?? null, otherwise: 'remove it', leaveJob: () => undo.keep('the session')}, deps).finally(() => tellCalls(session.facts.name, session.engine, deps.tell))
+    const waiting = {cluster: options.cluster, tunnel, signal, onWaiting: input.onWaiting, answer: input.answer ?? null, otherwise: 'remove it', leaveJob: () => undo.keep('the session')}
+    const way = await waitForServer(session, waiting, deps).finally(() => tellCalls(session.facts.name, session.engine, deps.tell))
     await saveReady(session, deps, signal)
     return {...session, tunnel, way}
   })

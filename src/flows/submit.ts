@@ -27,6 +27,7 @@ export interface StartInput {
   /** Asks what becomes of a job that cannot start; left out where nobody can be asked. */
   answer?: Answer | null
   signal: AbortSignal
+  onWaiting?: (url: string) => void
 }
 
 interface Prepared {

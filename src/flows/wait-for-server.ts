@@ -5,7 +5,7 @@ import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import {landingPage} from '../jupyter/api.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
-import {spokenDuration} from '../time.ts'
+import {spokenDuration, type Clock} from '../time.ts'
 import type {Tunnel} from '../tunnel/tunnel.ts'
 import type {Answer, ClusterLink, Deps} from './deps.ts'
 import {JobInError} from './job-end.ts'
@@ -14,9 +14,10 @@ import {noteMachine} from './note-machine.ts'
 import {reachServer, type FoundWay, type ReachContext} from './reach-server.ts'
 import {needsPerson, relink} from './relink.ts'
 import {apiOver} from './route-context.ts'
+import {urlOf} from './session-view.ts'
 import type {Submitted} from './submit.ts'
 import {EAGER} from './pace.ts'
-import {watchJob} from './watch-job.ts'
+import {watchJob, type JobView} from './watch-job.ts'
 
 /** A job that runs but whose Jupyter does not answer in this time has something wrong with it. */
 const JUPYTER_WITHIN_MS = 300_000
@@ -26,6 +27,8 @@ export interface WaitOptions {
   cluster: ClusterTarget
   tunnel: Tunnel
   signal: AbortSignal
+  /** Told once, when the job is seen to wait for longer than a moment: the URL where a page says so, and where the server will be. */
+  onWaiting?: ((url: string) => void) | undefined
   /** Asks what becomes of a job that cannot start: it is tried again, or `otherwise`; null where nobody can be asked. */
   answer: Answer | null
   otherwise: string
@@ -42,7 +45,7 @@ export async function waitForServer(session: Submitted, options: WaitOptions, de
   for (;;) {
     const watch = watchJob({...session, head: session.link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
     try {
-      return await waitOverLink({session, watch, tunnel, signal}, deps)
+      return await waitOverLink({session, watch, tunnel, signal, onWaiting: options.onWaiting}, deps)
     } catch (error) {
       if (error instanceof JobInError && (await isTriedAgain(error, session, options, deps))) continue
       if (!(error instanceof JnodeError) || error.code !== 'connection-lost') throw error
@@ -78,13 +81,35 @@ async function linkAgain({name, jobId}: SessionFacts, {cluster, tunnel, signal, 
   }
 }
 
-async function waitOverLink(context: ReachContext & {session: Submitted}, deps: Deps): Promise<FoundWay> {
+type WaitContext = ReachContext & {session: Submitted; onWaiting: WaitOptions['onWaiting']}
+
+/** A job that starts within this time is not worth a browser that waits for it. */
+const MOMENT_MS = 4000
+
+/** The node that the job runs on. Meanwhile the local port says why it waits. */
+async function nodeOf({session: {facts}, watch, tunnel, onWaiting}: WaitContext, clock: Clock): Promise<string> {
+  const from = clock.now()
+  let opened = false
+  for (let why: string | null = null; ; ) {
+    tunnel.away({lines: [`Session ${facts.name} waits for a compute node.`, ...(why === null ? [] : [`Why: ${why}.`]), 'It opens here as soon as it is ready.'], retryAt: null})
+    const waitsOn = ({job}: JobView) => !opened && (job?.phase === 'pending' || job?.phase === 'held') && clock.now() - from >= MOMENT_MS
+    const whyOf = ({silent, waiting}: JobView) => silent ?? waiting
+    const view = await watch.until((now) => (now.record?.node || waitsOn(now) || whyOf(now) !== why ? {...now} : null))
+    if (view.record?.node) return view.record.node
+    if (waitsOn(view)) {
+      opened = true
+      onWaiting?.(urlOf(facts, tunnel.port))
+    }
+    why = whyOf(view)
+  }
+}
+
+async function waitOverLink(context: WaitContext, deps: Deps): Promise<FoundWay> {
   const {session: {facts, link, engine}, watch, tunnel, signal} = context
   const {tell, clock} = deps
   tell({kind: 'step', id: 'wait', title: `Wait for a node (job ${facts.jobId})`})
-  tunnel.away({lines: [`Session ${facts.name} waits for a compute node.`, 'It opens here as soon as it is ready.'], retryAt: null})
   const from = clock.now()
-  const node = await watch.until((now) => now.record?.node ?? null).catch((error: unknown) => {
+  const node = await nodeOf(context, clock).catch((error: unknown) => {
     throw withReason(error, watch.view.silent ?? watch.view.waiting)
   })
   facts.startedAt ??= new Date(clock.now()).toISOString()

@@ -11,16 +11,19 @@ const STYLE = `body{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:15v
 h1{font-size:1.3em}code{background:#8882;padding:.1em .3em;border-radius:.2em}#again{color:#777}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}}`
 
+const NOBODY = 'Nobody answers here any more: the session has ended, or its tunnel was closed. In a terminal, jnode list tells; this page goes on looking.'
+
 /**
  * Counts down and then looks whether somebody answers before it reloads: while one jnode hands the port to another nobody
  * does for a moment, and the browser's own error page would stay for ever. Asks for the path only, as the rest of the URL may hold a token.
  */
 const SCRIPT = `let left = Number(document.currentScript.dataset.seconds)
+let misses = 0
 const again = document.getElementById('again')
 const tick = () => {
-  again.textContent = left > 0 ? 'Looking again in ' + left + ' s.' : 'Looking again …'
+  again.textContent = misses > 5 ? '${NOBODY}' : left > 0 ? 'Looking again in ' + left + ' s.' : 'Looking again …'
   if (left-- > 0) return setTimeout(tick, 1000)
-  fetch(location.pathname, {method: 'HEAD', cache: 'no-store', redirect: 'manual'}).then(() => location.reload(), () => { left = 2; setTimeout(tick, 1000) })
+  fetch(location.pathname, {method: 'HEAD', cache: 'no-store', redirect: 'manual'}).then(() => location.reload(), () => { misses++; left = 2; setTimeout(tick, 1000) })
 }
 tick()`
 

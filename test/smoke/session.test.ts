@@ -1,4 +1,4 @@
-import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {createServer, type AddressInfo} from 'node:net'
 import {expect, test} from 'vitest'
 import {documentOf, makeWorld, usePackage, type World} from './world.ts'
@@ -181,12 +181,39 @@ test('a name that is taken on the cluster costs nothing, and leaves the one who 
   expect(await statusThrough(started['url'] as string)).toBe(200)
 })
 
+/** A browser that writes down what it is given, and where that leads. */
+function browserOf({laptop}: World): {path: string; given(): string; ledTo(): string} {
+  const path = `${laptop.home}/browser`
+  writeFileSync(path, `#!${process.execPath}\nconst fs = require('fs'); fs.appendFileSync(${JSON.stringify(`${path}.seen`)}, process.argv.at(-1) + '\\n'); fetch(process.argv.at(-1), {redirect: 'manual'}).then((answer) => fs.writeFileSync(${JSON.stringify(`${path}.led`)}, answer.headers.get('location') ?? ''))\n`, {mode: 0o755})
+  const read = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') : '')
+  return {path, given: () => read(`${path}.seen`), ledTo: () => read(`${path}.led`)}
+}
+
 test('the browser opens on a page of this computer, not with the token on its command line', async () => {
   const world = await makeWorld()
-  const browser = `${world.laptop.home}/browser`
-  writeFileSync(browser, `#!${process.execPath}\nconst fs = require('fs'); fs.writeFileSync(${JSON.stringify(`${browser}.seen`)}, process.argv.at(-1)); fetch(process.argv.at(-1), {redirect: 'manual'}).then((answer) => fs.writeFileSync(${JSON.stringify(`${browser}.led`)}, answer.headers.get('location') ?? ''))\n`, {mode: 0o755})
-  const {stdout} = await world.jnode('start', 'nb', '-d', '--browser', browser)
+  const browser = browserOf(world)
+  const {stdout} = await world.jnode('start', 'nb', '-d', '--browser', browser.path)
   const [url] = stdout.split('\n')
-  expect(readFileSync(`${browser}.seen`, 'utf8')).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]+$/)
-  await expect.poll(() => readFileSync(`${browser}.led`, 'utf8')).toBe(url)
+  expect(browser.given()).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]+\n$/)
+  await expect.poll(browser.ledTo).toBe(url)
+})
+
+test('with --detach the browser opens while the job waits, once, on a page that becomes the server’s', async () => {
+  const world = await makeWorld({faults: {'never-schedules': true}})
+  const browser = browserOf(world)
+  const run = world.launch(['start', 'nb', '-d', '--browser', browser.path])
+  await expect.poll(browser.ledTo, {timeout: 30_000}).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\?token=\w+$/)
+  const early = browser.ledTo()
+  const waiting = await fetch(early, {headers: {accept: 'text/html'}})
+  // `fetch` calls itself no navigation, so it gets the words without the page.
+  expect([waiting.status, await waiting.json()]).toEqual([503, {message: expect.stringMatching(/^Session nb waits for a compute node\./) as string, reason: 'jnode: no connection'}])
+  world.cluster.clear('never-schedules')
+  const {stdout} = await run.ended
+  const [url] = stdout.split('\n')
+  expect(new URL(url!).host).toBe(new URL(early).host)
+  expect(new URL(url!).search).toBe(new URL(early).search)
+  expect((await fetch(early)).status).toBe(200)
+  expect(browser.given().match(/\n/g)).toHaveLength(1)
+  await world.jnode('stop', 'nb')
+  await world.expectNothingLeft()
 })

@@ -20,7 +20,7 @@ const nobody: Prompter = {canAsk: false, ask: () => Promise.reject(new Error('as
 async function detached(onTask: string, more: Partial<DetachOptions> = {}) {
   const program = join(dir, 'keeper.mjs')
   await writeFile(program, `const send = (message, then) => process.send(message, then)\nprocess.on('message', (message) => { if (message.kind === 'task') { ${onTask} } })\n`)
-  return runDetached({kind: 'connect', name: 't1'} as KeeperTask, {program, stateDir: dir, tell: () => {}, prompter: nobody, signal: new AbortController().signal, ...more})
+  return runDetached({kind: 'connect', name: 't1'} as KeeperTask, {program, stateDir: dir, tell: () => {}, prompter: nobody, openBrowser: null, signal: new AbortController().signal, ...more})
 }
 
 const FAILED = `send({kind: 'failed', failure: {code: 'no-session', message: 'There is none', hint: 'Start one.'}}`
