@@ -138,7 +138,7 @@ async function orphanJobs(scene: Scene, deps: Deps): Promise<Removable[]> {
   const found: Removable[] = []
   for (const job of jobs) {
     const name = sessionOfJob(job.name)
-    if (name === null || there.has(name) || job.phase === 'deleting' || job.phase === 'finished' || (await isHeld(cluster.name, name, deps))) continue
+    if (name === null || there.has(name) || job.phase === 'deleting' || (await isHeld(cluster.name, name, deps))) continue
     const files = await ask(link.head.run, engine.files(job.id), {signal})
     if (files?.owner !== site.user || files.script !== `${remoteDir(site.home, name)}/${JOB_SCRIPT}`) continue
     found.push({

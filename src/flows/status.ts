@@ -56,8 +56,6 @@ function statusOfJob(job: Job, listening: boolean): Pick<SessionStatus, 'state' 
       return {state: 'failed', reason: `Grid Engine put the job into its error state (${job.letters})`}
     case 'deleting':
       return {state: 'stopping', reason: null}
-    case 'finished':
-      return {state: 'ended', reason: null}
     case 'starting': // Grid Engine may call a job in transfer whose server answers already
     case 'running':
     case 'unknown':

@@ -13,7 +13,7 @@ export interface Job {
   owner: string
   /** State letters as Grid Engine writes them, e.g. `hqw`. */
   letters: string
-  phase: JobPhase
+  phase: Exclude<JobPhase, 'finished'>
   /** Cluster queue; null while the job is pending. */
   queue: string | null
   /** Host that runs the job script, as Grid Engine names it; null while the job is pending. */
@@ -85,10 +85,19 @@ function readDocument(document: string): Job[] | string {
   // Both lists are always there, even when empty; `-g c` and cut-and-mended answers have one or none.
   if (!('queue_info' in content && 'job_info' in content)) return `qstat printed something else than a list of jobs: ${quoted(withoutTags(document))}`
   const found = [...jobElements(content['queue_info']), ...jobElements(content['job_info'])]
-  const jobs = found.map(([element, queueName]) => toJob(element, queueName))
+  const listed = found.map(([element, queueName]) => toJob(element, queueName))
   // A job without a number might be the one that is looked for.
-  if (jobs.some((job) => !/^\d+$/.test(job.id))) return `qstat listed a job without a number: ${quoted(withoutTags(document))}`
-  return jobs
+  if (listed.some(({job}) => !/^\d+$/.test(job.id))) return `qstat listed a job without a number: ${quoted(withoutTags(document))}`
+  const masters = new Set(listed.filter(({role}) => role === 'MASTER').map(({job}) => `${job.id} ${job.taskId}`))
+  return listed.filter(({job, role, finished}) => !finished && !(role === 'SLAVE' && masters.has(`${job.id} ${job.taskId}`))).map(({job}) => job)
+}
+
+/** A site may have qstat tell of more: of jobs that have ended (`-s z`), and of each slot by itself (`-g t`). */
+interface Listed {
+  job: Job
+  finished: boolean
+  /** `MASTER` runs the job's script, `SLAVE` stands for another slot; empty where slots are not told one by one. */
+  role: string
 }
 
 /** Each job_list with its queue instance: in the form of `-f` (a default at some sites) the name stands in the parent Queue-List. */
@@ -101,21 +110,23 @@ function* jobElements(list: unknown, queueName: string | null = null): Generator
   }
 }
 
-function toJob(element: Element, parentQueue: string | null): Job {
+function toJob(element: Element, parentQueue: string | null): Listed {
   const letters = text(element['state'])
+  const phase = phaseOf(letters)
   const [queue, node] = (text(element['queue_name']) || parentQueue || '').split('@', 2)
-  return {
+  const job = {
     id: text(element['JB_job_number']),
     name: text(element['JB_name']),
     owner: text(element['JB_owner']),
     letters,
-    // A finished job kept in the list still carries the letters of its past; only the list's name tells.
-    phase: /^(zombie|finished)/.test(text(element['@state'])) ? 'finished' : phaseOf(letters),
+    phase: phase === 'finished' ? 'unknown' : phase,
     queue: queue || null,
     node: node || null,
     slots: Number.parseInt(text(element['slots']), 10) || 1,
     taskId: text(element['tasks']) || null,
-  }
+  } as const
+  // One that is kept in the list may still carry the letters of its past; then only the list's name tells.
+  return {job, finished: phase === 'finished' || /^(zombie|finished)/.test(text(element['@state'])), role: text(element['master'])}
 }
 
 /** Text of a leaf. Grid Engine up to 9.1 writes `<` as `%lt;`, and lets control characters through, which would reach a terminal. */

@@ -230,6 +230,19 @@ test('Jupyter in a module, in an environment of conda, or in ~/.local/bin: each 
   }
 })
 
+test('a qstat that by default tells of ended jobs, of each slot by itself, and queue by queue', async () => {
+  await lab.exec('head', 'alice', `echo '-s prsz -g t -f' >~/.sge_qstat`)
+  try {
+    expect((await lab.exec('head', 'alice', 'qsub -terse -b y -o /dev/null -j y -N jnode-nb true')).exitCode).toBe(0)
+    await until('Grid Engine tells of a job that has ended', async () => (await lab.exec('head', 'alice', 'qstat -xml')).stdout.includes('<state>z</state>'))
+    expect(await jnode.ok('start nb --host head --cores 4')).toMatchObject({state: 'ready', node: expect.stringMatching(/^node[12]\.local$/) as string})
+    expect(await jnode.ok('status nb')).toMatchObject({state: 'ready', slots: 4})
+    await stops()
+  } finally {
+    await lab.exec('head', 'alice', 'rm ~/.sge_qstat')
+  }
+})
+
 test('queues, environments and projects of other people are left out; a project that jobs need is written down', async () => {
   await lab.qconf(['-au', 'bob', 'others'])
   await lab.qconf(['-au', 'alice', 'mine'])

@@ -6,7 +6,7 @@ import {phaseOf} from '../../../src/sge/job-state.ts'
 import type {Job} from '../../../src/sge/qstat.ts'
 
 const facts = {jobId: '7', jobName: 'jnode-s'} as SharedFacts
-const job = (letters: string): Job => ({id: '7', name: 'jnode-s', owner: 'alice', letters, phase: phaseOf(letters), queue: null, node: 'node1', slots: 1, taskId: null})
+const job = (letters: string): Job => ({id: '7', name: 'jnode-s', owner: 'alice', letters, phase: phaseOf(letters) as Job['phase'], queue: null, node: 'node1', slots: 1, taskId: null})
 const started = 'jnode-record 1\njob 7\nnode node1\nstarted 1700000000\n'
 
 const stateOf = (letters: string, {answered = false, record = started, gone = false} = {}) =>

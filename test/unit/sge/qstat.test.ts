@@ -76,7 +76,20 @@ describe('other engines', () => {
 
   test('Univa: jclass_name, and a finished job that still carries the letters of its past', () => {
     const zombie = jobList('<JB_job_number>9</JB_job_number><state>qw</state><queue_name></queue_name><jclass_name></jclass_name><slots>1</slots>', 'zombie')
-    expect(phases(page('', zombie))).toEqual([['9', 'qw', 'finished', null]])
+    expect(jobs(page('', zombie))).toEqual([])
+    expect(jobs(page('', zombie.replace('"zombie"', '"finished_retained"')))).toEqual([])
+  })
+
+  test('jobs that have ended are no part of the list, whatever a site has qstat tell', () => {
+    const ended = listed('old').replace('"running"', '"zombie"').replace('<state>r', '<state>z').replace('>7<', '>6<')
+    expect(jobs(page(listed('a'), ended)).map(({id}) => id)).toEqual(['7'])
+  })
+
+  test('of a job whose slots are told one by one, the node that runs its script', () => {
+    const text = fixture('qstat-g-t-two-hosts.xml')
+    expect(jobs(text)).toMatchObject([{id: '6', node: 'node1.local'}])
+    const [first, ...others] = text.match(/<job_list[^]*?<\/job_list>/g)!
+    expect(jobs(page([...others, first].join('\n')))).toMatchObject([{id: '6', node: 'node1.local'}])
   })
 
   test('an old engine without prolog, on one line', () => {
