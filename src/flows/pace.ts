@@ -9,14 +9,12 @@ export interface Pace {
   lateMs: number
   /** Whether to hear the record live as well. */
   follow: boolean
-  /** A list of jobs that another session has got within so many milliseconds will do, as long as nothing looks wrong. */
-  freshMs?: number
 }
 
 /** While somebody waits: 2 s at first, 15 s later. */
 export const EAGER: Pace = {firstMs: 2000, lastMs: 15_000, lateMs: 30_000, follow: true}
 /** While all is well and only the end is of interest. */
-export const GENTLE: Pace = {firstMs: 30_000, lastMs: 60_000, lateMs: 60_000, follow: false, freshMs: 25_000}
+export const GENTLE: Pace = {firstMs: 30_000, lastMs: 60_000, lateMs: 60_000, follow: false}
 
 const GROWTH = 1.25
 /** A Grid Engine that gives no answer is asked less and less, down to this. */
@@ -26,6 +24,9 @@ const LATE_AFTER_MS = 600_000
 const RESTLESS_MS = 1500
 const RESTLESS_LOOKS = 10
 
+/** What another session of the cluster was told within this part of the interval will do as well. */
+const FRESH = 0.8
+
 interface Looked {
   /** The job is on its way from one state to another. */
   restless: boolean
@@ -33,17 +34,26 @@ interface Looked {
   silent: boolean
 }
 
-/** Answers after each look how many milliseconds to wait before the next. */
-export function pauses(pace: Pace, clock: Clock): (seen: Looked) => number {
+interface Pauses {
+  /** How many milliseconds to wait before the next look. */
+  after(seen: Looked): number
+  /** How many milliseconds old an answer may be that another session has got, where nothing looks wrong. */
+  freshMs(): number
+}
+
+export function pauses(pace: Pace, clock: Clock): Pauses {
   const began = clock.now()
   let intervalMs = pace.firstMs
   let restlessLooks = 0
-  return ({restless, silent}) => {
-    restlessLooks = restless ? restlessLooks + 1 : 0
-    // Jitter keeps the polls of many users from falling into step.
-    const pauseMs = restlessLooks > 0 && restlessLooks <= RESTLESS_LOOKS ? RESTLESS_MS : intervalMs * (0.9 + 0.2 * Math.random())
-    const lastMs = clock.now() - began > LATE_AFTER_MS ? pace.lateMs : pace.lastMs
-    intervalMs = Math.min(silent ? Math.max(lastMs, SILENT_MS) : lastMs, intervalMs * GROWTH)
-    return pauseMs
+  return {
+    freshMs: () => FRESH * intervalMs,
+    after({restless, silent}) {
+      restlessLooks = restless ? restlessLooks + 1 : 0
+      // Jitter keeps the polls of many users from falling into step.
+      const pauseMs = restlessLooks > 0 && restlessLooks <= RESTLESS_LOOKS ? RESTLESS_MS : intervalMs * (0.9 + 0.2 * Math.random())
+      const lastMs = clock.now() - began > LATE_AFTER_MS ? pace.lateMs : pace.lastMs
+      intervalMs = Math.min(silent ? Math.max(lastMs, SILENT_MS) : lastMs, intervalMs * GROWTH)
+      return pauseMs
+    },
   }
 }

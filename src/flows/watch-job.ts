@@ -61,7 +61,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
   const waiters = new Set<() => void>()
   let failure: {error: unknown} | null = null
   let misses = 0
-  const pauseAfter = pauses(pace, clock)
+  const pause = pauses(pace, clock)
   const ends = jobEnds({...context, signal}, view)
   const explained = explainer({head, engine, clock, signal})
   let nudge = new AbortController()
@@ -89,11 +89,11 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     changed()
   }
 
-  /** While all is well, one list serves all sessions that share the connection. */
+  /** While all is well, one list serves all sessions that share the connection, those that wait too. */
   async function asked() {
     const questions = [listOurJobs(engine, user, [facts]), readRecordText(facts.remoteDir)] as const
-    if (pace.freshMs === undefined || nudged || misses > 0 || view.record?.end) return askAll(head.run, questions, {signal})
-    return Promise.all([ask(head.run, questions[0], {signal, freshMs: pace.freshMs}), ask(head.run, questions[1], {signal})])
+    if (!view.job || nudged || misses > 0 || view.record?.end) return askAll(head.run, questions, {signal})
+    return Promise.all([ask(head.run, questions[0], {signal, freshMs: pause.freshMs()}), ask(head.run, questions[1], {signal})])
   }
 
   async function look(): Promise<void> {
@@ -137,7 +137,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
         view.silent = messageOf(error)
         tell({kind: 'progress', text: `${view.silent}; asking again`})
       }
-      const pauseMs = pauseAfter({restless: Boolean(view.record?.end) || misses > 0, silent: view.silent !== null})
+      const pauseMs = pause.after({restless: Boolean(view.record?.end) || misses > 0, silent: view.silent !== null})
       await clock.sleep(pauseMs, AbortSignal.any([signal, nudge.signal])).catch(() => {})
       nudged = nudge.signal.aborted
       if (nudged) nudge = new AbortController()

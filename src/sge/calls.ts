@@ -17,7 +17,7 @@ export function counted<T>({script, read}: Ask<T>, calls: Map<string, number>): 
     script: `${CALLING}\n${script}`,
     read(answer) {
       const stderr = answer.stderr.replace(new RegExp(`${MARK} ([^\\n]*)\\n`, 'g'), (_, call: string) => {
-        calls.set(call, (calls.get(call) ?? 0) + 1)
+        if (!answer.reused) calls.set(call, (calls.get(call) ?? 0) + 1)
         return ''
       })
       return read({...answer, stderr})

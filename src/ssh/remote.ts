@@ -12,6 +12,8 @@ export interface RunResult {
   exitCode: number
   stdout: string
   stderr: string
+  /** Another user of the connection has had it run, not long ago (`freshMs`). */
+  reused?: boolean
 }
 
 export interface RunOptions {

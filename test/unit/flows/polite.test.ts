@@ -2,12 +2,14 @@
 import {existsSync, readFileSync} from 'node:fs'
 import {describe, expect, test} from 'vitest'
 import type {FlowEvent} from '../../../src/flows/events.ts'
+import {shareLink, type OwnLink} from '../../../src/daemon/shared-link.ts'
 import {tellCalls} from '../../../src/flows/calls.ts'
 import {EAGER} from '../../../src/flows/pace.ts'
 import {watchJob} from '../../../src/flows/watch-job.ts'
 import type {SessionFacts} from '../../../src/session/facts.ts'
 import {gridEngine} from '../../../src/sge/client.ts'
 import type {Remote} from '../../../src/ssh/remote.ts'
+import type {Clock} from '../../../src/time.ts'
 import {fixture} from '../sge/fixture.ts'
 import {headNode} from '../sge/head-node.ts'
 
@@ -81,4 +83,57 @@ describe.each([
     expect(counted).toEqual({kind: 'trace', text: expect.stringContaining(`qstat ${qstat.length - details.length}`) as string})
     expect(counted).toEqual({kind: 'trace', text: expect.stringContaining(`qstat -j ${details.length}`) as string})
   })
+})
+
+/** Time that passes when everybody sleeps. */
+function virtualTime() {
+  let nowMs = 1_000_000
+  const sleepers = new Set<{atMs: number; wake: () => void}>()
+  const clock: Clock = {
+    now: () => nowMs,
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        const sleeper = {atMs: nowMs + ms, wake: resolve}
+        sleepers.add(sleeper)
+        signal?.addEventListener('abort', () => sleepers.delete(sleeper) && reject(signal.reason as Error), {once: true})
+      }),
+  }
+  async function pass(ms: number): Promise<void> {
+    const endMs = nowMs + ms
+    for (;;) {
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+      const [next] = [...sleepers].sort((a, b) => a.atMs - b.atMs)
+      if (!next || next.atMs > endMs) return
+      sleepers.delete(next)
+      nowMs = next.atMs
+      next.wake()
+    }
+  }
+  return {clock, pass}
+}
+
+test('ten sessions that wait on one connection cost as many lists as one', async () => {
+  const {clock, pass} = virtualTime()
+  const never = new Promise<never>(() => {})
+  const listedAtMs: number[] = []
+  const run = async (scripts: readonly string[]) =>
+    scripts.map((script) => {
+      if (!script.includes('-xml')) return {exitCode: 0, stdout: '', stderr: ''}
+      listedAtMs.push(clock.now())
+      return {exitCode: 0, stdout: `${fixture('qstat-pending.xml')}@@jnode status 0\n`, stderr: '@@jnode called qstat\n'}
+    })
+  const shared = shareLink({head: {label: 'alice@head', run, follow: () => never, closed: never}, canAsk: false, close: async () => {}} as unknown as OwnLink, clock.now)
+  const over = new AbortController()
+  const engines = Array.from({length: 10}, (_, i) => {
+    const engine = gridEngine({setup: ''})
+    const facts = {name: `t${i}`, jobId: '2', jobName: 'jn-pending', remoteDir: `/home/alice/${i}`} as SessionFacts
+    watchJob({head: shared.hold().head, engine, user: 'alice', facts, clock, tell: () => {}, signal: over.signal}, EAGER).until(() => null).catch(() => {})
+    return engine
+  })
+  await pass(HOUR_MS)
+  over.abort(new Error('the hour is over'))
+  expect(listedAtMs.length).toBeLessThanOrEqual(300)
+  expect(listedAtMs.length).toBeGreaterThan(100)
+  // What is counted for all of them is what was really asked.
+  expect(engines.reduce((sum, {calls}) => sum + (calls.get('qstat') ?? 0), 0)).toBe(listedAtMs.length)
 })
