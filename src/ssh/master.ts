@@ -79,7 +79,7 @@ export async function openMaster(args: readonly string[], options: MasterOptions
     over.abort()
     asking?.close()
   }
-  return overSocket({label, env, path, directory, closed, said: () => said, end: () => child.stdin.destroy()})
+  return overSocket({label, env, path, theirs: false, directory, closed, said: () => said, end: () => child.stdin.destroy()})
 }
 
 /** A connection of the user's own, which is left open. Null when nobody answers there. */
@@ -93,7 +93,7 @@ export async function joinMaster(path: string, {env, label}: Pick<MasterOptions,
     clearInterval(look)
     await rm(directory, {recursive: true, force: true})
   })
-  return overSocket({label, env, path, directory, closed, said: () => '', end: () => end('the connection was closed')})
+  return overSocket({label, env, path, theirs: true, directory, closed, said: () => '', end: () => end('the connection was closed')})
 }
 
 const MASTER_OPTIONS = ['ControlPersist=no', 'ClearAllForwardings=yes', 'RequestTTY=no', 'RemoteCommand=none', 'PermitLocalCommand=no', 'StreamLocalBindMask=0177', 'LogLevel=INFO'].flatMap((option) => ['-o', option])
@@ -103,6 +103,8 @@ interface Connection {
   env: NodeJS.ProcessEnv
   /** Of the ControlMaster. */
   path: string
+  /** It is the user's own, and stays. */
+  theirs: boolean
   directory: string
   closed: Promise<string>
   /** What ssh has printed so far. */
@@ -110,7 +112,7 @@ interface Connection {
   end(): void
 }
 
-function overSocket({label, env, path, directory, closed, said, end}: Connection): Master {
+function overSocket({label, env, path, theirs, directory, closed, said, end}: Connection): Master {
   const gone = new AbortController()
   void closed.then(() => gone.abort())
   const openShell: OpenShell = async (signal) => {
@@ -124,18 +126,26 @@ function overSocket({label, env, path, directory, closed, said, end}: Connection
     return {stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, kill}
   }
   const forwards = new Map<string, Promise<string>>()
+  /** What the ControlMaster forwards; each from a socket of its own, also after one that was refused. */
+  const specs = new Set<string>()
+  let asked = 0
+  const cancel = async (spec: string) => {
+    specs.delete(spec)
+    await control(['-O', 'cancel', '-L', spec], path, env)
+  }
   /** The local socket behind which an endpoint is. */
   const forward = async (endpoint: Endpoint): Promise<string> => {
-    const local = join(directory, `f${forwards.size}`)
-    const remote = endpoint.kind === 'socket' ? endpoint.path : `[${endpoint.host}]:${endpoint.port}`
-    const {ok, words} = await control(['-O', 'forward', '-L', `${local}:${remote}`], path, env)
+    const local = join(directory, `f${++asked}`)
+    const spec = `${local}:${endpoint.kind === 'socket' ? endpoint.path : `[${endpoint.host}]:${endpoint.port}`}`
+    const {ok, words} = await control(['-O', 'forward', '-L', spec], path, env)
     if (!ok) throw new JnodeError(gone.signal.aborted ? 'connection-lost' : 'no-route', `${label} did not open a stream to ${describe(endpoint)}: ${words}`)
+    specs.add(spec)
     const socket = await connectTo(local)
-    await openedFor(socket).catch(() => {
+    await openedFor(socket).catch(async () => {
       const why = /open failed: (.*)/.exec(lastLine(said()))?.[1] ?? 'it was closed at once'
+      await cancel(spec)
       throw new JnodeError(gone.signal.aborted ? 'connection-lost' : 'no-route', `${label} did not open a stream to ${describe(endpoint)}: ${why}`)
-    })
-    socket.destroy()
+    }).finally(() => socket.destroy())
     return local
   }
   const open: OpenStream = async (endpoint, signal) => {
@@ -156,7 +166,7 @@ function overSocket({label, env, path, directory, closed, said, end}: Connection
     proxyCommand: `${command(['ssh', '-S', path, ...OVER_MASTER, '-W'])} '[%h]:%p' host`,
     async close() {
       // A connection of the user's own keeps no forward of ours.
-      for (const local of forwards.values()) await local.then((at) => control(['-O', 'cancel', '-L', at], path, env)).catch(() => {})
+      if (theirs) await Promise.all([...specs].map(cancel))
       end()
       await closed
     },
