@@ -11,7 +11,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {JnodeError, throwIfAborted} from '../errors.ts'
 import {command} from '../shell.ts'
 import {describe} from './local.ts'
-import {serveAskpass} from './askpass.ts'
+import {serveAskpass, type Askpass} from './askpass.ts'
 import type {Prompter} from './prompt.ts'
 import type {Endpoint, OpenStream, Remote} from './remote.ts'
 import {followOver, runOver, SHELL_COMMAND, type OpenShell} from './remote-command.ts'
@@ -49,16 +49,16 @@ kill $watch; rm -rf "$dir"; exit $status`
 
 /** Logs in with `ssh ARGS`. Throws what `failure` makes of ssh's words. */
 export async function openMaster(args: readonly string[], options: MasterOptions): Promise<Master> {
-  const {env, prompter, label, tell, failure, signal, pinned} = options
+  const {env, label, failure, signal, pinned} = options
   throwIfAborted(signal)
-  // Short, since ssh adds to it and kernels take about 104 bytes; only its user can enter it.
-  const directory = await mkdtemp(join(tmpdir(), 'jnode-'))
+  const directory = await privateDirectory()
   const path = join(directory, 'm')
-  const known = join(directory, 'known')
-  if (pinned !== undefined) await writeFile(known, pinned, {mode: 0o600})
   const over = new AbortController()
-  const asking = prompter.canAsk ? await serveAskpass(prompter, {directory, tell, hop: label, signal: AbortSignal.any([signal, over.signal])}) : null
-  const ssh = ['ssh', '-M', '-S', path, '-N', '-T', ...MASTER_OPTIONS, ...(asking ? [] : ['-o', 'BatchMode=yes']), ...(pinned === undefined ? [] : ['-o', `UserKnownHostsFile=${known}`]), ...args]
+  const asking = await prepare(directory, {...options, signal: AbortSignal.any([signal, over.signal])}).catch(async (error: unknown) => {
+    await rm(directory, {recursive: true, force: true})
+    throw error
+  })
+  const ssh = ['ssh', '-M', '-S', path, '-N', '-T', ...MASTER_OPTIONS, ...(asking ? [] : ['-o', 'BatchMode=yes']), ...(pinned === undefined ? [] : ['-o', `UserKnownHostsFile="${knownIn(directory)}"`]), ...args]
   const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', directory, ...ssh], {env: {...env, ...asking?.env}, detached: true, stdio: ['pipe', 'ignore', 'pipe']})
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-8000)))
@@ -70,6 +70,7 @@ export async function openMaster(args: readonly string[], options: MasterOptions
   })
   const onAbort = () => child.stdin.destroy()
   signal.addEventListener('abort', onAbort, {once: true})
+  if (signal.aborted) onAbort()
   try {
     const state = await Promise.race([closed.then(() => 'closed'), whenThere(path, over.signal)])
     throwIfAborted(signal)
@@ -82,10 +83,23 @@ export async function openMaster(args: readonly string[], options: MasterOptions
   return overSocket({label, env, path, theirs: false, directory, closed, said: () => said, end: () => child.stdin.destroy()})
 }
 
+/** Only its user can enter it. Kernels take about 104 bytes of socket path, ours and ssh's additions are 32 of them. */
+function privateDirectory(): Promise<string> {
+  return mkdtemp(join(Buffer.byteLength(tmpdir()) <= 70 ? tmpdir() : '/tmp', 'jnode-'))
+}
+
+const knownIn = (directory: string) => join(directory, 'known')
+
+/** What ssh finds in its directory: the keys to accept, and a way to ask; null where nobody can be asked. */
+async function prepare(directory: string, {prompter, label, tell, signal, pinned}: MasterOptions): Promise<Askpass | null> {
+  if (pinned !== undefined) await writeFile(knownIn(directory), pinned, {mode: 0o600})
+  return prompter.canAsk ? serveAskpass(prompter, {directory, tell, hop: label, signal}) : null
+}
+
 /** A connection of the user's own, which is left open. Null when nobody answers there. */
 export async function joinMaster(path: string, {env, label}: Pick<MasterOptions, 'env' | 'label'>): Promise<Master | null> {
   if (!(await control(['-O', 'check'], path, env)).ok) return null
-  const directory = await mkdtemp(join(tmpdir(), 'jnode-'))
+  const directory = await privateDirectory()
   let end!: (reason: string) => void
   const closed = new Promise<string>((resolve) => (end = resolve))
   const look = setInterval(() => void control(['-O', 'check'], path, env).then(({ok}) => ok || end('your own ssh connection was closed')), CHECK_MS)
