@@ -18,6 +18,7 @@ import type {Wanted} from './flows/find-session.ts'
 import {withForeignName} from './flows/foreign.ts'
 import type {NodeShell, OpenNode} from './flows/node-shell.ts'
 import {logInWith} from './log-in.ts'
+import {endStore} from './session/end-store.ts'
 import {openStore} from './session/local-store.ts'
 import {routeStore} from './session/route-store.ts'
 import type {NodeConfig} from './ssh/node-config.ts'
@@ -61,6 +62,7 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
     },
     store: openStore(stateDir),
     routes: routeStore(stateDir),
+    ends: endStore(stateDir),
     keepers: keeperDirectory(stateDir),
     clock: systemClock,
     upheaval: nextUpheaval,

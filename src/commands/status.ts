@@ -1,6 +1,5 @@
 import {BaseCommand} from '../base-command.ts'
-import {findSession} from '../flows/find-session.ts'
-import {statusOfSession} from '../flows/list.ts'
+import {statusOfWanted} from '../flows/last-end.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import {statusText} from '../ui/views.ts'
 import {loginFlags, nameArg} from './flags.ts'
@@ -13,7 +12,6 @@ export default class Status extends BaseCommand {
   async run(): Promise<SessionView> {
     const {args, flags} = await this.parse(Status)
     const runtime = await this.outside(flags)
-    const found = await findSession(await runtime.wanted(args.name ?? null, flags), runtime.deps, this.signal)
-    return this.result(await statusOfSession({...found, signal: this.signal}, runtime.deps), (view) => statusText(view, Date.now()))
+    return this.result(await statusOfWanted(await runtime.wanted(args.name ?? null, flags), runtime.deps, this.signal), (view) => statusText(view, Date.now()))
   }
 }

@@ -1,11 +1,13 @@
 /** All that a flow may use of the outside world. runtime.ts makes the real one; tests make their own. */
 import type {ClusterTarget} from '../config/cluster.ts'
+import type {EndStore} from '../session/end-store.ts'
 import type {SessionStore} from '../session/local-store.ts'
 import type {RouteStore} from '../session/route-store.ts'
 import type {Remote, Witness} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {Tell} from './events.ts'
 import type {KeeperDirectory} from './keepers.ts'
+import type {SessionView} from './session-view.ts'
 
 /** A compute node as its job described it. */
 export interface NodeAddress {
@@ -47,6 +49,8 @@ export interface Deps {
   store: SessionStore
   /** Which route worked last on which cluster. */
   routes: RouteStore
+  /** How sessions ended of which nothing else is left. */
+  ends: EndStore<SessionView>
   /** The live keepers of this computer. */
   keepers: KeeperDirectory
   clock: Clock

@@ -8,6 +8,7 @@ import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
 import {tellCalls} from './calls.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
+import {noteEnd} from './last-end.ts'
 import {isAnotherStart, reachServer} from './reach-server.ts'
 import type {ServerWay} from './route-context.ts'
 import {noteMachine} from './note-machine.ts'
@@ -71,7 +72,9 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
       if (options.signal.aborted) return {kind: 'closed'}
       const reason = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error), {cause: error})
       const over = reason.code === 'job-ended' || reason.code === 'job-failed'
-      return {kind: 'job-ended', reason, tidy: over && !options.stopping() && (await tidied(session, options.cluster, deps))}
+      const tidy = over && !options.stopping() && (await tidied(session, options.cluster, deps))
+      if (tidy) await noteEnd(session, reason, deps)
+      return {kind: 'job-ended', reason, tidy}
     } finally {
       await options.stopping()?.catch(() => {})
       tellCalls(session.facts.name, session.engine, deps.tell)

@@ -136,6 +136,7 @@ async function waitOverLink(context: WaitContext, deps: Deps): Promise<FoundWay>
 export async function saveReady({facts, link}: Submitted, deps: Deps, signal: AbortSignal): Promise<void> {
   await noteMachine(facts, link)
   await deps.store.save(facts)
+  await deps.ends.forget(facts.cluster, facts.name)
   if (facts.foreign) return
   await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal}).catch((error: unknown) => {
     if (signal.aborted) throw error

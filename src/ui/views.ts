@@ -55,8 +55,9 @@ function idle({busy, lastActivityAt}: SessionView, now: number): string {
 
 /** One session in full. */
 export function statusText(session: SessionView, now: number): string {
-  const left = timeLeft(session, now)
-  const hours = ['ended', 'failed'].includes(session.state) ? null : slotHours(session, now)
+  const over = session.state === 'ended' || session.state === 'failed'
+  const left = over ? null : timeLeft(session, now)
+  const hours = over ? null : slotHours(session, now)
   const rows: [string, string | null][] = [
     ['session', session.name],
     ['cluster', `${session.cluster} (${session.host})`],
@@ -72,7 +73,7 @@ export function statusText(session: SessionView, now: number): string {
     ['url', session.url],
     ['submitted', session.submittedAt],
     ['started', session.startedAt],
-    ['ends', session.endsAt === null ? null : `${session.endsAt}${left ? ` (${left} left)` : ''}`],
+    [over && session.endsAt !== null && Date.parse(session.endsAt) <= now ? 'ended' : 'ends', session.endsAt === null ? null : `${session.endsAt}${left ? ` (${left} left)` : ''}`],
     ['active', session.busy ? 'now: a cell or a program runs' : session.lastActivityAt],
     ['cost', hours === null ? null : `${hours.toFixed(1)} slot hours`],
     ['log', session.log],

@@ -136,8 +136,9 @@ ${(LAPTOPS as readonly HostName[]).includes(host) ? `ss -Hltxn | sed 's/^/listen
 true`
 
 /**
- * No job, no process of anybody on any host, no file, no socket, no listener. What the user can ask for (`qstat`, the
- * directory of sessions) is gone when the command has ended; processes that the command has told to end get a moment.
+ * No job, no process of anybody on any host, no file (but how a session ended, without its token), no socket, no
+ * listener. What the user can ask for (`qstat`, the directory of sessions) is gone when the command has ended;
+ * processes that the command has told to end get a moment.
  */
 export async function nothingLeft(lab: Lab): Promise<void> {
   const visible = (await leftovers(lab)).filter((line) => /^job |\.jnode\/sessions|state\/jnode\/sessions/.test(line))

@@ -9,7 +9,7 @@ export interface Leftovers {
   jobs: string[]
   /** Directories of sessions on the cluster. */
   remote: string[]
-  /** Sessions and sockets here; the keepers' log and the host keys of nodes are meant to stay. */
+  /** Sessions and sockets here; the keepers' log, the host keys of nodes and how sessions ended are meant to stay. */
   local: string[]
   /** Of this laptop, the programs that jnode started included. */
   processes: string[]
@@ -35,7 +35,7 @@ export function stateFiles({home}: Laptop): string[] {
   return readdirSync(state, {withFileTypes: true, recursive: true})
     .filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name).slice(state.length + 1).split(sep).join('/'))
-    .filter((path) => !path.startsWith('keeper.log') && !path.startsWith('known_nodes/'))
+    .filter((path) => !path.startsWith('keeper.log') && !path.startsWith('known_nodes/') && !path.startsWith('ended/'))
 }
 
 /** By the environment, which `ps` shows of one's own processes: all that came of a command has the laptop's home in it. */

@@ -1,4 +1,4 @@
-import {readFileSync, rmSync} from 'node:fs'
+import {existsSync, readFileSync, rmSync, statSync} from 'node:fs'
 import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
 import {processesOf, stateFiles} from './leftovers.ts'
@@ -90,6 +90,17 @@ test('a job deleted by somebody brings the tunnel down, says so, and is cleaned 
   world.cluster.grid.remove(world.cluster.grid.jobs()[0]!)
   expect(await run.ended).toMatchObject({exitCode: 0, stderr: matching(/Job 1 ended: (.*\n)*The tunnel is closed and nothing is left of session nb\.\n$/)})
   await world.expectNothingLeft()
+  // How it ended is still known, without its token, until the name is used again.
+  const kept = join(world.laptop.home, '.local/state/jnode/ended/fake/nb.json')
+  expect(statSync(kept).mode & 0o777).toBe(0o600)
+  expect(readFileSync(kept, 'utf8')).not.toContain('token')
+  for (const name of [[], ['nb'], ['1']]) expect(documentOf(await world.jnode('status', ...name, '--json'))).toMatchObject({name: 'nb', jobId: '1', state: 'ended', reason: matching(/^Job 1 ended: /), tunnel: 'closed', url: null})
+  expect((await world.jnode('status', 'nb')).stdout).toMatch(/^state {6}ended\nreason {5}Job 1 ended: .*\n[^]*^ended {6}20/m)
+  expect((await world.jnode('status', 'other')).exitCode).toBe(8)
+  await world.jnode('start', 'nb', '--json')
+  expect(existsSync(kept)).toBe(false)
+  await world.jnode('stop', 'nb')
+  expect((await world.jnode('status', 'nb')).exitCode).toBe(8)
 })
 
 test('two starts at the same moment get along, and stop --all ends both', async () => {

@@ -1,0 +1,54 @@
+import {mkdtemp, readdir, rm, stat, utimes, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterEach, beforeEach, expect, test} from 'vitest'
+import {endStore} from '../../../src/session/end-store.ts'
+
+let dir: string
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'jnode-ends-'))
+})
+afterEach(() => rm(dir, {recursive: true}))
+
+const end = (name: string, cluster = 'hpc', jobId = '1') => ({name, cluster, jobId, reason: `${name} was deleted`})
+/** Makes it look as if it had ended so long ago. */
+async function age(name: string, days: number): Promise<void> {
+  const then = new Date(Date.now() - days * 86_400_000)
+  await utimes(join(dir, 'ended', 'hpc', `${name}.json`), then, then)
+}
+const any = {name: null, cluster: null}
+
+test('the latest one is found, or the one of a name, a job number or a cluster', async () => {
+  const ends = endStore(dir)
+  expect(await ends.latest(any)).toBeNull()
+  await ends.note(end('first'))
+  await age('first', 1)
+  await ends.note(end('second', 'ann@other:22', '2'))
+  expect(await ends.latest(any)).toEqual(end('second', 'ann@other:22', '2'))
+  expect(await ends.latest({name: 'first', cluster: null})).toEqual(end('first'))
+  expect(await ends.latest({name: '2', cluster: null})).toMatchObject({name: 'second'})
+  expect(await ends.latest({name: null, cluster: 'hpc'})).toMatchObject({name: 'first'})
+  expect(await ends.latest({name: 'first', cluster: 'ann@other:22'})).toBeNull()
+  expect((await stat(join(dir, 'ended', 'hpc', 'first.json'))).mode & 0o777).toBe(0o600)
+})
+
+test('it goes when its name is taken again, and after a week', async () => {
+  const ends = endStore(dir)
+  await ends.note(end('again'))
+  await ends.forget('hpc', 'again')
+  expect(await ends.latest(any)).toBeNull()
+  await ends.note(end('old'))
+  await age('old', 8)
+  await ends.note(end('new'))
+  expect(await readdir(join(dir, 'ended', 'hpc'))).toEqual(['new.json'])
+})
+
+test('a file that is cut short, and a place that is none, are no failure', async () => {
+  const ends = endStore(dir)
+  await ends.note(end('whole'))
+  await writeFile(join(dir, 'ended', 'hpc', 'cut.json'), '{"na')
+  expect(await ends.latest(any)).toEqual(end('whole'))
+  const nowhere = endStore(join(dir, 'ended', 'hpc', 'whole.json'))
+  await nowhere.note(end('lost'))
+  expect(await nowhere.latest(any)).toBeNull()
+})
