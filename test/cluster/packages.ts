@@ -19,11 +19,11 @@ export function obstacle(): string | undefined {
   return 'The test cluster is made of kernel namespaces and Debian packages, so it needs root on Debian or Ubuntu; run it in such a machine or leave it to CI.'
 }
 
-/** Installs what is missing; answers with the names of what it installed. */
-export async function ensurePackages(): Promise<string[]> {
-  const {stdout} = await tryRun(['dpkg-query', '-W', '-f', '${db:Status-Status} ${Package}\\n', ...PACKAGES])
+/** Installs what is missing of a lab's packages, or of others; answers with the names of what it installed. */
+export async function ensurePackages(wanted: readonly string[] = PACKAGES): Promise<string[]> {
+  const {stdout} = await tryRun(['dpkg-query', '-W', '-f', '${db:Status-Status} ${Package}\\n', ...wanted])
   const installed = new Set(stdout.split('\n').filter((line) => line.startsWith('installed ')).map((line) => line.split(' ')[1]))
-  const missing = PACKAGES.filter((name) => !installed.has(name))
+  const missing = wanted.filter((name) => !installed.has(name))
   if (missing.length === 0) return []
   // Debian starts the daemons it installs; the lab wants them in its own hosts only, not on the machine.
   const quiet = !existsSync(POLICY)

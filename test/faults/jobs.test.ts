@@ -1,10 +1,12 @@
 /** What happens to the job while its session is held: the user is told what it was, and nothing is left. */
 import {afterEach, describe, expect, onTestFinished, test} from 'vitest'
 import type {SessionView} from '../../src/flows/session-view.ts'
-import {answers, jnodeIn, nothingLeft, OPEN, sweep} from '../cluster/jnode.ts'
+import {answers, fillSlots, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from '../cluster/jnode.ts'
 import {openKernel} from '../cluster/kernel.ts'
 import {until} from '../cluster/run.ts'
 import {useLab} from '../cluster/use-lab.ts'
+import {limitMemory} from './memory.ts'
+import {openTab} from './tab.ts'
 
 const lab = await useLab()
 const jnode = jnodeIn(lab)
@@ -30,6 +32,33 @@ async function killMaster(): Promise<() => Promise<void>> {
   await lab.stopDaemon('head', 'sge_qmaster', 'KILL')
   return start
 }
+
+test('waits, with the browser opened by `start --detach`: the tab says why, and becomes Jupyter by itself', async () => {
+  const free = await fillSlots(lab)
+  onTestFinished(free)
+  const opened = '/home/alice/opened'
+  onTestFinished(async () => void (await lab.exec('laptop', 'alice', 'rm -f ~/browser ~/opened')))
+  await lab.exec('laptop', 'alice', 'cat >~/browser && chmod 700 ~/browser', {input: `#!/bin/sh\ncurl -s -o /dev/null -w '%{redirect_url}\\n' "$1" >>${opened}\n`})
+  const start = jnode.spawn('start early --host head -d --browser ~/browser', {env: {JNODE_NO_BROWSER: ''}})
+  const url = await until('the browser', async () => (await lab.exec('laptop', 'alice', `cat ${opened}`)).stdout.trim(), 60_000)
+  const page = () => lab.exec('laptop', 'alice', 'curl -s -H "Accept: text/html" "$(cat)"', {input: url})
+  const seen = await until('the reason', async () => {
+    const {stdout} = await page()
+    return stdout.includes('<p>Why: ') && stdout
+  }, 120_000)
+  expect(seen).toMatch(/<h1>Session early waits for a compute node\.<\/h1><p>Why: 2 queue instances are full/)
+  // It makes a notebook as soon as Jupyter's own page is there.
+  const opening = openTab(lab, url)
+  await free()
+  const tab = await opening
+  const {stdout} = await start.ended
+  expect(new URL(stdout.split('\n')[0]!).search).toBe(new URL(url).search)
+  expect((await lab.exec('laptop', 'alice', `cat ${opened}`)).stdout.trim()).toBe(url)
+  await tab.survives()
+  await tab.close()
+  await jnode.ok('stop early')
+  await nothingLeft(lab)
+})
 
 /** Until it is true of the session, as the user sees it. */
 const status = (what: string, wanted: (view: SessionView) => boolean) =>
@@ -168,6 +197,7 @@ describe('the job', () => {
     await lab.exec('head', who, ['qdel', session.jobId!], {cwd: '/'})
     await keeperGone()
     expect(await keeperLog()).toMatch(new RegExp(`d1: Job ${session.jobId} ended: .*deleted`))
+    expect(await jnode.ok('status --host head')).toMatchObject({name: 'd1', state: 'ended', reason: expect.stringMatching(/deleted/) as string, node: session.node})
     await nothingLeft(lab)
   })
 
@@ -194,6 +224,33 @@ describe('the job', () => {
     await keeperGone()
     // Who sent the signal cannot be told, and mostly it is a node without memory.
     expect(await keeperLog()).toMatch(new RegExp(`k1: Job ${session.jobId} ended: Jupyter was killed by SIGKILL`))
+    await nothingLeft(lab)
+  })
+
+  test('has no memory left for Jupyter: the kernel of the node kills it, and that is what is told', async () => {
+    const session = await jnode.ok('start o1 --host head --node node1')
+    await limitMemory(lab, 'node1', session.jobId!, 300 << 20)
+    onTestFinished(async () => void (await lab.exec('head', 'alice', 'rm -f ~/big')))
+    await lab.exec('head', 'alice', 'truncate -s 1G ~/big')
+    // Jupyter reads it whole.
+    expect(await statusOf(lab, `${pageOf(session.url!, 'api/contents/big')}&type=file&format=base64`)).not.toBe(200)
+    await keeperGone()
+    expect(await keeperLog()).toMatch(new RegExp(`o1: Job ${session.jobId} ended: Jupyter was killed by SIGKILL: most often because its node ran out of memory`))
+    await nothingLeft(lab)
+  })
+
+  test('has no memory left for a cell: its kernel is killed, the session goes on with a new one, and its log says so', async () => {
+    const session = await jnode.ok('start o2 --host head --node node1')
+    const kernel = await openKernel(lab, session.url!)
+    await limitMemory(lab, 'node1', session.jobId!, 300 << 20)
+    kernel.run("x = b'x' * (1 << 30)").catch(() => {}) // no answer comes
+    await until('Jupyter says so', async () => (await jnode.run('logs o2')).stdout.includes('restarting kernel'), 120_000)
+    kernel.close()
+    expect(await answers(lab, session.url!)).toEqual(OPEN)
+    const another = await openKernel(lab, session.url!)
+    await another.survives()
+    another.close()
+    await jnode.ok('stop o2')
     await nothingLeft(lab)
   })
 

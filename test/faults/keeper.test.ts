@@ -1,8 +1,9 @@
 /** What happens to the process that holds the tunnel, and to the laptop it runs on. */
 import {afterEach, describe, expect, onTestFinished, test} from 'vitest'
 import type {SessionView} from '../../src/flows/session-view.ts'
-import {answers, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from '../cluster/jnode.ts'
-import {until} from '../cluster/run.ts'
+import {answers, countLogins, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from '../cluster/jnode.ts'
+import {ensurePackages} from '../cluster/packages.ts'
+import {run, until} from '../cluster/run.ts'
 import {useLab} from '../cluster/use-lab.ts'
 import {figure, seconds, through} from './scene.ts'
 
@@ -46,6 +47,32 @@ test('killed: `connect` goes on by the same URL', async () => {
     expect((await jnode.ok<{sessions: SessionView[]}>('list')).sessions).toMatchObject([{name: 'killed', state: 'ready', tunnel: 'closed'}])
     expect(await jnode.ok('connect killed')).toMatchObject({url: session.url, tunnel: 'connected'})
     await until('the websocket is back', () => kernel.history().at(-1) === 'opened')
+  })
+})
+
+describe('its clock jumps by an hour', () => {
+  test.each([['forward', 1], ['back', -1]])('%s: nothing is lost, and nobody logs in anew', async (_, hours) => {
+    await ensurePackages(['libfaketime'])
+    const files = await run(['dpkg-query', '-L', 'libfaketime'])
+    const library = files.split('\n').find((line) => line.endsWith('/libfaketime.so.1'))!
+    const set = (offset: number) => lab.exec('laptop', 'alice', `echo ${offset < 0 ? '' : '+'}${offset}h >~/clock.new && mv ~/clock.new ~/clock`)
+    onTestFinished(async () => void (await lab.exec('laptop', 'alice', 'rm -f ~/clock')))
+    await set(0)
+    // Of all processes only the keeper has this clock; the time that timers go by stays as it is, as on a real computer.
+    const env = {LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: '/home/alice/clock', FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1'}
+    await through(lab, 'clock', async ({session, kernel}) => {
+      const logins = await countLogins(lab)
+      await set(hours)
+      // It looks once a second, and gives the connection 4 s to answer.
+      await seconds(10)
+      await kernel.survives()
+      expect(kernel.history()).toEqual(['opened'])
+      expect(await logins()).toEqual({gateway: 0, head: 0, node1: 0, node2: 0})
+      await jnode.ok('disconnect clock')
+      const [time] = (await lab.exec('laptop', 'alice', 'grep "clock: disconnected" ~/.local/state/jnode/keeper.log | tail -n 1')).stdout.split(' ')
+      expect(Math.round((Date.parse(time!) - Date.now()) / 3_600_000)).toBe(hours)
+      expect(await jnode.ok('connect clock')).toMatchObject({url: session.url, tunnel: 'connected'})
+    }, {who: {env}})
   })
 })
 

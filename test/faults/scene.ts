@@ -26,8 +26,17 @@ for (const file of require('fs').readdirSync(dir).filter((name) => /^[0-9a-f]+\\
   return (await lab.exec('laptop', 'alice', ['node', '-e', program])).stdout.trim()
 }
 
+interface ThroughOptions {
+  flags?: string
+  who?: {env?: NodeJS.ProcessEnv}
+  /** Packets were lost: nobody can tell a server that its client has gone, and its own TCP repeats every two minutes at most. */
+  cut?: boolean
+}
+
+const SERVERS = ['gateway', 'head', 'node1', 'node2'] as const
+
 /** Starts a session, lets `fault` happen under its kernel, and wants the variable back by the same URL; then stops it and wants nothing left. */
-export async function through(lab: Lab, name: string, fault: (scene: Scene) => Promise<void>, {flags = '', who = {}}: {flags?: string; who?: {env?: NodeJS.ProcessEnv}} = {}): Promise<void> {
+export async function through(lab: Lab, name: string, fault: (scene: Scene) => Promise<void>, {flags = '', who = {}, cut = false}: ThroughOptions = {}): Promise<void> {
   const jnode = jnodeIn(lab)
   const session = (await jnode.ok(`start ${name} ${flags.includes('--host') ? flags : `--host head ${flags}`}`, who)) as Scene['session']
   const kernel = await openKernel(lab, session.url)
@@ -41,6 +50,7 @@ export async function through(lab: Lab, name: string, fault: (scene: Scene) => P
   expect((await jnode.run(`url ${name}`)).stdout).toBe(`${session.url}\n`)
   kernel.close()
   await jnode.ok(`stop ${name}`)
+  if (cut) await until('each server has missed what was cut', async () => (await Promise.all(SERVERS.map((host) => lab.processes(host, 'alice')))).flat().every(({command}) => command !== 'sshd'), 300_000)
   await nothingLeft(lab)
 }
 
