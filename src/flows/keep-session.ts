@@ -2,21 +2,18 @@
  * Holding a session's tunnel: connected → lost → retry → gone. Ends when the job has ended, when somebody says
  * `disconnect` or `stop`, or when the signal aborts; the job stays unless it ended by itself or was stopped.
  */
-import {ask} from '../ask.ts'
 import {messageOf, JnodeError, whenAborted} from '../errors.ts'
-import {sharedPart, type SessionFacts} from '../session/facts.ts'
-import {updateRemoteFacts} from '../session/remote-store.ts'
 import {tellCalls} from './calls.ts'
+import {ALIVE_WITHIN_MS, comeBack, LOST} from './come-back.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
 import {noteEnd} from './last-end.ts'
-import {isAnotherStart, reachServer} from './reach-server.ts'
+import {isAnotherStart} from './reach-server.ts'
 import type {ServerWay} from './route-context.ts'
-import {noteMachine} from './note-machine.ts'
-import {needsPerson, relink} from './relink.ts'
+import {isOver} from './relink.ts'
 import {tidyUp} from './stop.ts'
-import type {ClusterLink, Deps} from './deps.ts'
+import type {Deps} from './deps.ts'
 import type {OpenSession} from './open-session.ts'
-import {EAGER, GENTLE} from './pace.ts'
+import {GENTLE} from './pace.ts'
 import {watchJob, type JobWatch} from './watch-job.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 
@@ -32,12 +29,6 @@ export interface KeepOptions {
   stopping(): Promise<unknown> | null
 }
 
-/** Told to the browser. */
-const LOST = {lines: ['The connection to the cluster was lost.', 'jnode is connecting again by itself; notebooks and kernels go on meanwhile.'], retryAt: null}
-
-/** A link that does not answer in this time after an upheaval is taken for dead; the signs of life would take longer to miss. */
-const ALIVE_WITHIN_MS = 4000
-
 export interface KeptSession {
   /** The session as it is now: a reconnect replaces link and way. */
   current(): OpenSession
@@ -46,7 +37,7 @@ export interface KeptSession {
 }
 
 export function keepSession(opened: OpenSession, deps: Deps, options: KeepOptions): KeptSession {
-  let session = opened
+  const session = {...opened}
   let tunnelState: TunnelState = 'connected'
   let reconnects = 0
   const setTunnel = (state: TunnelState) => {
@@ -58,12 +49,11 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
   async function keep(): Promise<KeepEnd> {
     try {
       for (;;) {
-        const why = await holdUntilLost(session, deps, options.signal)
+        const {why, linkDead} = await holdUntilLost(session, deps, options.signal)
         session.tunnel.away(LOST)
         setTunnel('reconnecting')
         deps.tell({kind: 'warning', text: `The connection was lost (${why}); reconnecting`})
-        await session.link.close()
-        session = await comeBack(session, deps, {...options, needsLogin: () => setTunnel('needs-login')})
+        await comeBack(session, deps, {...options, linkDead, needsLogin: () => setTunnel('needs-login')})
         reconnects++
         setTunnel('connected')
         deps.tell({kind: 'note', text: 'Connected again'})
@@ -71,8 +61,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
     } catch (error) {
       if (options.signal.aborted) return {kind: 'closed'}
       const reason = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error), {cause: error})
-      const over = reason.code === 'job-ended' || reason.code === 'job-failed'
-      const tidy = over && !options.stopping() && (await tidied(session, options.cluster, deps))
+      const tidy = isOver(reason) && !options.stopping() && (await tidied(session, options.cluster, deps))
       if (tidy) await noteEnd(session, reason, deps)
       return {kind: 'job-ended', reason, tidy}
     } finally {
@@ -107,17 +96,25 @@ async function tidied(session: OpenSession, cluster: ClusterTarget, deps: Deps):
   }
 }
 
-/** Resolves with the reason when the link is lost; rejects when the job ended or the signal aborts. */
-async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSignal): Promise<string> {
+interface Loss {
+  why: string
+  /** Nothing more is to be heard over the connection; else it may stand, and only the way behind the head is lost. */
+  linkDead: boolean
+}
+
+/** Resolves when the way to the server is lost; rejects when the job ended or the signal aborts. */
+async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSignal): Promise<Loss> {
   const {link, way} = session
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, GENTLE)
   const done = new AbortController()
   const routeLost = listenForTheEnd(session, watch, AbortSignal.any([signal, done.signal]), deps)
   try {
-    return await Promise.race([link.head.closed, way.lost, routeLost, startedAgain(session, watch), deadAfterUpheaval(way, deps, AbortSignal.any([signal, done.signal]))])
+    const linkLost = Promise.race([link.head.closed, deadAfterUpheaval(way, deps, AbortSignal.any([signal, done.signal]))])
+    const wayLost = Promise.race([way.lost, routeLost, startedAgain(session, watch)])
+    return await Promise.race([linkLost.then((why) => ({why, linkDead: true})), wayLost.then((why) => ({why, linkDead: false}))])
   } catch (error) {
     // The watch may notice first that the link is lost.
-    if (error instanceof JnodeError && error.code === 'connection-lost') return error.message
+    if (error instanceof JnodeError && error.code === 'connection-lost') return {why: error.message, linkDead: false}
     throw error
   } finally {
     done.abort()
@@ -179,54 +176,5 @@ async function deadAfterUpheaval({open}: ServerWay, {upheaval, clock, tell}: Dep
     const silent = await Promise.race([opening.then(() => false), clock.sleep(ALIVE_WITHIN_MS, signal).then(() => true)])
     if (silent) return what
     tell({kind: 'trace', text: `${what}; the connection lives on`})
-  }
-}
-
-interface ComeBackOptions extends KeepOptions {
-  needsLogin(): void
-}
-
-/** Reconnects until it works. Never asks anybody: where a secret is needed it waits for `jnode connect` instead. */
-async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, needsLogin}: ComeBackOptions): Promise<OpenSession> {
-  const {tunnel, facts} = session
-  try {
-    return await relink((turn) => reopen(session, deps, {cluster, signal: turn}), deps, {signal, onPause: (retryAt) => tunnel.away({...LOST, retryAt})})
-  } catch (error) {
-    if (!needsPerson(error)) throw error
-    needsLogin()
-    const command = `jnode connect ${facts.name}`
-    tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`], retryAt: null})
-    deps.tell({kind: 'warning', text: error.message, hint: `Run \`${command}\` to log in again.`, desktop: `Log in again with: ${command}`})
-    // Trying on would spend second factors or lock the account.
-    await whenAborted(signal)
-    throw signal.reason
-  }
-}
-
-/** A failure costs no more than a right figure for the time that is left. */
-async function noteStart(facts: SessionFacts, link: ClusterLink, deps: Deps, signal: AbortSignal): Promise<void> {
-  facts.startedAt = new Date(deps.clock.now()).toISOString()
-  deps.tell({kind: 'warning', text: `Job ${facts.jobId} was started again, perhaps on another node: its kernels are new`})
-  try {
-    await deps.store.save(facts)
-    await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal})
-  } catch (error) {
-    deps.tell({kind: 'trace', text: `the new start was not saved: ${messageOf(error)}`})
-  }
-}
-
-async function reopen(session: OpenSession, deps: Deps, {cluster, signal}: {cluster: ClusterTarget; signal: AbortSignal}): Promise<OpenSession> {
-  const link = await deps.connect(cluster, {signal, silent: true, lend: true})
-  const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
-  try {
-    const way = await reachServer({session: {facts: session.facts, link}, watch, tunnel: session.tunnel, signal, again: true}, deps)
-    if (await noteMachine(session.facts, link)) await deps.store.save(session.facts).catch(() => {}) // only a memory
-    if (session.facts.startedAt === null) await noteStart(session.facts, link, deps, signal)
-    return {...session, link, way}
-  } catch (error) {
-    await link.close()
-    throw error
-  } finally {
-    watch.stop()
   }
 }

@@ -18,6 +18,7 @@ import {endOfLog} from './log-tail.ts'
 import type {Deps} from './deps.ts'
 import type {KeeperStatus} from './keepers.ts'
 import {listOurJobs} from './our-jobs.ts'
+import type {RouteTrial} from './route-context.ts'
 import {viewOf, type SessionView} from './session-view.ts'
 import {jobOf, onLostNode, statusOf, type SessionStatus} from './status.ts'
 import {whyNot} from './why.ts'
@@ -77,7 +78,7 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
       const status = statusOf(facts, {jobs, record, answered, gone: gone.has(facts.name)})
       const keeper = await keeperOf(facts, deps)
       const known = name === undefined ? null : await lookedInto({facts, record}, {head, engine, jobs, gone, connected: keeper?.tunnel === 'connected', signal})
-      return viewOf(withJobId(facts, jobs), {...status, ...known}, keeper, activity)
+      return {...viewOf(withJobId(facts, jobs), {...status, ...known}, keeper, activity), routes: keeper?.routes ?? (await rememberedRoutes(facts, deps))}
     }
     const sessions = await Promise.all(all.map(explain))
     tellCalls(cluster.name, engine, deps.tell)
@@ -144,6 +145,11 @@ async function keeperOf({cluster, name}: SessionFacts, {keepers, tell}: Deps): P
     return null
   })
   return keeper?.status ?? null
+}
+
+async function rememberedRoutes({foreign, cluster}: SessionFacts, {routes}: Deps): Promise<RouteTrial[] | null> {
+  const memory = foreign ? null : await routes.load(cluster)
+  return memory && (memory.trials as RouteTrial[])
 }
 
 /** One session in full. Throws `no-session`. */

@@ -2,6 +2,7 @@
  * From a running job to a tunnel that is proved to end at its server: find a route to it, and give the local port that
  * way. Used by `start`, `connect` and every reconnect.
  */
+import {messageOf} from '../errors.ts'
 import type {JobRecord} from '../jupyter/record.ts'
 import type {Tunnel} from '../tunnel/tunnel.ts'
 import type {Endpoint} from '../ssh/remote.ts'
@@ -43,18 +44,40 @@ export async function reachServer({session: {facts, link}, watch, tunnel, signal
         search.then(({way}) => way?.close()).catch(() => {})
         continue
       }
-      if (found.way === null) throw noRoute(found, ground)
-      tunnel.route(found.way.open)
       const trials = allTrials(found, (memory?.trials ?? []) as RouteTrial[])
+      const route = found.way?.route ?? null
       // The first of all needs no memory.
-      if (asked === null && !again && !facts.foreign) await deps.routes.save(facts.cluster, found.way.route === ROUTE_ORDER[0] ? null : {route: found.way.route, trials})
-      return {...found.way, trials}
+      if (asked === null && !again && !facts.foreign) await deps.routes.save(facts.cluster, route === ROUTE_ORDER[0] ? null : {route, trials})
+      if (found.way === null) throw noRoute(found, ground)
+      const way = lostWhenRefused(found.way)
+      tunnel.route(way.open)
+      return {...way, trials}
     } finally {
       giveUp.abort()
       search.catch(() => {})
       moved.catch(() => {})
     }
   }
+}
+
+const REFUSALS = 3
+
+/** The way, lost also when streams are refused one after the other although nothing that it goes over has ended, as by a firewall. */
+function lostWhenRefused(way: ServerWay): ServerWay {
+  let refusals = 0
+  let lose!: (why: string) => void
+  const refused = new Promise<string>((resolve) => (lose = resolve))
+  const open: ServerWay['open'] = async () => {
+    try {
+      const stream = await way.open()
+      refusals = 0
+      return stream
+    } catch (error) {
+      if (++refusals === REFUSALS) lose(`route ${way.route}: ${messageOf(error)}`)
+      throw error
+    }
+  }
+  return {...way, open, lost: Promise.race([way.lost, refused])}
 }
 
 /** Whether Grid Engine has begun the job once more since, perhaps on another node, or is about to. */

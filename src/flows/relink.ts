@@ -41,7 +41,12 @@ export async function relink<T>(attempt: (signal: AbortSignal) => Promise<T>, {c
 }
 
 function isFinal(error: unknown): boolean {
-  return error instanceof JnodeError && (error.code === 'job-ended' || error.code === 'job-failed' || needsPerson(error))
+  return isOver(error) || needsPerson(error)
+}
+
+/** Whether the job is. */
+export function isOver(error: unknown): boolean {
+  return error instanceof JnodeError && (error.code === 'job-ended' || error.code === 'job-failed')
 }
 
 /** Whether somebody has to log in by hand. */

@@ -15,7 +15,7 @@ import type {JobWatch} from './watch-job.ts'
 export const ROUTE_ORDER = ['socket', 'node', 'head', 'direct', 'reverse'] as const
 export type RouteName = (typeof ROUTE_ORDER)[number]
 
-export function routeNamed(name: string | undefined): RouteName | null {
+export function routeNamed(name: string | null | undefined): RouteName | null {
   return ROUTE_ORDER.find((route) => route === name) ?? null
 }
 
@@ -23,7 +23,7 @@ export function routeNamed(name: string | undefined): RouteName | null {
 export interface RouteTrial {
   route: RouteName
   works: boolean
-  /** In one sentence, for people; what is in use for the one that works. */
+  /** In one sentence, for people. */
   seen: string
   /** What to ask the cluster's support for, as the end of a sentence; null where that is of no use. */
   ask: string | null

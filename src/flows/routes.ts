@@ -129,7 +129,7 @@ function searching(ground: Ground) {
         return null
       }
       taken = true
-      trials.set(route, {route, works: true, seen: 'in use', ask: null})
+      trials.set(route, {route, works: true, seen: 'it works', ask: null})
       return way
     } catch (error) {
       ground.signal.throwIfAborted()

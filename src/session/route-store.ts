@@ -5,7 +5,8 @@ import * as z from 'zod'
 import {replaceFile} from '../replace-file.ts'
 
 const memorySchema = z.object({
-  route: z.string(),
+  /** Null when none worked the last time. */
+  route: z.string().nullable(),
   trials: z.array(z.object({route: z.string(), works: z.boolean(), seen: z.string(), ask: z.string().nullable()})),
 })
 

@@ -68,7 +68,7 @@ export function statusText(session: SessionView, now: number): string {
     ['slots', session.slots === null ? null : String(session.slots)],
     ['gpus', session.gpus],
     ['app', session.app],
-    ['tunnel', session.tunnel + (session.route ? ` (route ${session.route})` : '')],
+    ['tunnel', session.tunnel + (session.route ? ` (route ${session.route})` : lastRoute(session))],
     ...(session.routes ?? []).filter(({works}) => !works).map(({route, seen}): [string, string] => [`no ${route}`, seen]),
     ['url', session.url],
     ['submitted', session.submittedAt],
@@ -83,6 +83,11 @@ export function statusText(session: SessionView, now: number): string {
     .filter(([, value]) => value !== null)
     .map(([key, value]) => `${key.padEnd(10)} ${value}`)
     .join('\n')
+}
+
+function lastRoute({routes}: SessionView): string {
+  const last = routes?.find(({works}) => works)
+  return last ? ` (route ${last.route} the last time)` : ''
 }
 
 const MARKS = {ok: '✔', warning: '!', failed: '✖', skipped: '-'}

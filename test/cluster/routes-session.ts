@@ -50,6 +50,14 @@ export function routesOf(lab: Lab, rows: readonly Row[]): void {
     for (const {works, seen} of told.slice(0, -1)) expect([works, seen]).toEqual([false, expect.stringMatching(/./)])
   })
 
+  test('with a closed tunnel, status tells what is remembered of the routes', async () => {
+    await site.set({nodes: ['AllowStreamLocalForwarding no']})
+    const {routes} = await jnode.ok('connect ways')
+    await jnode.ok('disconnect ways')
+    expect(await jnode.ok('status ways')).toMatchObject({tunnel: 'closed', route: null, routes})
+    expect((await jnode.run('status ways')).stdout).toMatch(/^tunnel +closed \(route node the last time\)\nno socket +the SSH server of node1\.local opens no streams to sockets/m)
+  })
+
   test('after all that, nothing is left', async () => {
     await site.set({})
     await jnode.ok('stop ways')

@@ -1,4 +1,4 @@
-/** Each of the 216 combinations of all-sites.ts, once: a running cell, or one sentence that names what to ask the admins for. */
+/** Each of the 270 combinations of all-sites.ts, once: a running cell, or one sentence that names what to ask the admins for. */
 import {routesOf} from '../cluster/routes-session.ts'
 import {useLab} from '../cluster/use-lab.ts'
 import {ALL_SITES} from './all-sites.ts'

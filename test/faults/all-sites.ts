@@ -11,7 +11,9 @@ const NODES = {
   nothing: [['AllowTcpForwarding no'], ['PermitOpen none'], ['DisableForwarding yes'], ['AllowTcpForwarding remote'], ['AllowTcpForwarding no', NO_SOCKETS], ['PermitOpen none', NO_SOCKETS]],
 }
 const HEAD = {
-  'sockets and ports': [[], ['AllowTcpForwarding local']],
+  'sockets and ports': [[]],
+  // Nothing can listen on it for a job that logs in.
+  'not back': [['AllowTcpForwarding local']],
   ports: [[NO_SOCKETS], ['AllowStreamLocalForwarding remote'], ['AllowStreamLocalForwarding local']],
   'port 22': [['PermitOpen *:22']],
   nothing: [['AllowTcpForwarding no'], ['PermitOpen none'], ['DisableForwarding yes']],
@@ -60,7 +62,7 @@ function outcome({nodes, head, firewall, keys, back}: Combination): Pick<Row, 'r
   if (!headPasses) asks.push(ASK.head)
   else if (firewall === 'open') return {route: 'direct'}
   else asks.push(ASK.ports)
-  if (back && headPasses) return {route: 'reverse'}
+  if (back && headPasses && head !== 'not back') return {route: 'reverse'}
   const useful = asks.filter((ask) => ask !== ASK.logins || !asks.includes(ASK.nodes))
   return {route: null, ask: [...new Set(useful)].slice(0, 2)}
 }

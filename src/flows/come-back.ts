@@ -1,0 +1,86 @@
+/** A way to the server again after it was lost, as long as the job lives. */
+import {ask} from '../ask.ts'
+import type {ClusterTarget} from '../config/cluster.ts'
+import {messageOf, whenAborted} from '../errors.ts'
+import {sharedPart, type SessionFacts} from '../session/facts.ts'
+import {updateRemoteFacts} from '../session/remote-store.ts'
+import type {ClusterLink, Deps} from './deps.ts'
+import {noteMachine} from './note-machine.ts'
+import type {OpenSession} from './open-session.ts'
+import {EAGER} from './pace.ts'
+import {reachServer, type FoundWay} from './reach-server.ts'
+import {needsPerson, relink} from './relink.ts'
+import {watchJob} from './watch-job.ts'
+
+/** Told to the browser. */
+export const LOST = {lines: ['The connection to the cluster was lost.', 'jnode is connecting again by itself; notebooks and kernels go on meanwhile.'], retryAt: null}
+
+/** A link that does not answer in this time after an upheaval is taken for dead; the signs of life would take longer to miss. */
+export const ALIVE_WITHIN_MS = 4000
+
+export interface ComeBackOptions {
+  cluster: ClusterTarget
+  signal: AbortSignal
+  /** Nothing is to be heard over the connection any more. */
+  linkDead: boolean
+  needsLogin(): void
+}
+
+/**
+ * Finds a way again, until one works: over the connection where that stands, which costs no login, else over a new one.
+ * Never asks anybody: where a secret is needed it waits for `jnode connect` instead.
+ */
+export async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, linkDead, needsLogin}: ComeBackOptions): Promise<void> {
+  const {tunnel, facts} = session
+  let stands = !linkDead
+  const attempt = async (turn: AbortSignal) => {
+    stands &&= await answers(session.link, turn)
+    if (stands) await session.way.close()
+    else {
+      await session.link.close()
+      session.link = await deps.connect(cluster, {signal: turn, silent: true, lend: true})
+      stands = true
+    }
+    session.way = await reach(session, deps, turn)
+  }
+  try {
+    await relink(attempt, deps, {signal, onPause: (retryAt) => tunnel.away({...LOST, retryAt})})
+  } catch (error) {
+    if (!needsPerson(error)) throw error
+    needsLogin()
+    const command = `jnode connect ${facts.name}`
+    tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`], retryAt: null})
+    deps.tell({kind: 'warning', text: error.message, hint: `Run \`${command}\` to log in again.`, desktop: `Log in again with: ${command}`})
+    // Trying on would spend second factors or lock the account.
+    await whenAborted(signal)
+    throw signal.reason
+  }
+}
+
+/** A failure costs no more than a right figure for the time that is left. */
+async function noteStart(facts: SessionFacts, link: ClusterLink, deps: Deps, signal: AbortSignal): Promise<void> {
+  facts.startedAt = new Date(deps.clock.now()).toISOString()
+  deps.tell({kind: 'warning', text: `Job ${facts.jobId} was started again, perhaps on another node: its kernels are new`})
+  try {
+    await deps.store.save(facts)
+    await ask(link.head.run, updateRemoteFacts(sharedPart(facts)), {signal})
+  } catch (error) {
+    deps.tell({kind: 'trace', text: `the new start was not saved: ${messageOf(error)}`})
+  }
+}
+
+async function answers({head}: ClusterLink, signal: AbortSignal): Promise<boolean> {
+  return head.run([':'], {signal, timeoutMs: ALIVE_WITHIN_MS}).then(() => true, () => false)
+}
+
+async function reach(session: OpenSession, deps: Deps, signal: AbortSignal): Promise<FoundWay> {
+  const watch = watchJob({...session, head: session.link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
+  try {
+    const way = await reachServer({session, watch, tunnel: session.tunnel, signal, again: true}, deps)
+    if (await noteMachine(session.facts, session.link)) await deps.store.save(session.facts).catch(() => {}) // only a memory
+    if (session.facts.startedAt === null) await noteStart(session.facts, session.link, deps, signal)
+    return way
+  } finally {
+    watch.stop()
+  }
+}
