@@ -14,7 +14,7 @@ const FAILED: Record<number, string> = {
   1: 'the node could not start it', 3: 'the node could not start it', 4: 'the node could not start it', 11: 'the node could not start it',
   7: 'the prolog of its queue failed', 8: 'the prolog of its queue failed',
   9: 'its parallel environment could not be started', 10: 'its parallel environment could not be started',
-  18: 'its node failed', 19: 'its node reported no end', 21: 'its node did not know the job',
+  18: 'its node failed', 19: 'its node was lost and has reported no end', 21: 'its node did not know the job',
   24: 'it was moved to start again', 25: 'it was put back into the queue',
   26: 'the node could not open its log file', 27: 'the node could not start its shell',
   28: 'the node could not change to its working directory', 38: 'the node could not set its group',

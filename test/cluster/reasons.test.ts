@@ -65,6 +65,13 @@ describe('it can never run', () => {
     expect(await jnode.fails('start x --host head --cores 2')).toMatchObject({code: 'never-runs', message: matching(/cannot give 2 slots, though node[12]\.local has 4: a resource quota may forbid it \(people\)/), hint: matching('qconf -srqs')})
     await nothingLeft(lab)
   })
+
+  test('without the time that the site demands', async () => {
+    const demand = (requestable: string) => `f=$(mktemp) && qconf -sc | sed 's/^h_rt .*/h_rt h_rt TIME <= ${requestable} NO 0:0:0 0/' >$f && qconf -Mc $f; rm $f`
+    await changed(demand('FORCED'), demand('YES'))
+    expect(await jnode.fails('start x --host head')).toMatchObject({code: 'never-runs', message: matching(/it does not ask for h_rt, which its hosts or queues demand/), hint: 'Ask for it with --time.'})
+    await nothingLeft(lab)
+  })
 })
 
 describe('it waits', () => {

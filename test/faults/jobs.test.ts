@@ -131,7 +131,7 @@ describe('the node', () => {
     off = false
     // Grid Engine hears of the end of the job from the node that is back.
     await keeperGone()
-    expect(await keeperLog()).toMatch(new RegExp(`p1: Job ${session.jobId} ended: The job failed: its node reported no end`))
+    expect(await keeperLog()).toMatch(new RegExp(`p1: Job ${session.jobId} ended: The job failed: its node was lost and has reported no end`))
     await lab.nodesReady()
     await nothingLeft(lab)
   })

@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest'
 import {endingOf} from '../../../src/sge/ending.ts'
-import {parseAccounting} from '../../../src/sge/qacct.ts'
+import {isRestart, parseAccounting} from '../../../src/sge/qacct.ts'
 import {fixture} from './fixture.ts'
 
 const NO_LIMITS = {runSeconds: null, memoryBytes: null}
@@ -19,9 +19,19 @@ describe('8.1.9', () => {
     ['qacct-done.txt', 'The job ended by itself.'],
     ['qacct-exit-3.txt', 'The job ended with exit status 3.'],
     ['qacct-deleted.txt', 'The job was ended by SIGKILL: by qdel, at a limit, or because its node ran out of memory.'],
+    ['qacct-deleted-notify.txt', 'The job was ended by SIGUSR2, the warning Grid Engine sends before qdel or a limit kills.'],
+    ['qacct-crashed.txt', 'The job was ended by SIGSEGV: it crashed, often for want of memory.'],
+    ['qacct-node-lost.txt', 'The job failed: its node was lost and has reported no end (Grid Engine: before writing exit_status).'],
+    ['qacct-rescheduled.txt', 'The job was ended by SIGKILL: by qdel, at a limit, or because its node ran out of memory.'],
     ['qacct-no-directory.txt', 'The job failed: the node could not open its log file (Grid Engine: opening input/output file).'],
   ])('%s', (file, sentence) => {
     expect(ending(fixture(file))).toBe(sentence)
+  })
+
+  test('a run after which the job is started again is no end', () => {
+    const text = fixture('qacct-rescheduled.txt')
+    const first = text.slice(0, text.lastIndexOf('qname'))
+    expect([first, text].map((records) => isRestart(parseAccounting(records, null)!))).toEqual([true, false])
   })
 
   test('its time limit, when that is known', () => {
