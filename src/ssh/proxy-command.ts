@@ -2,11 +2,14 @@
 import {spawn} from 'node:child_process'
 import {Duplex} from 'node:stream'
 
+/** A terminal sends Ctrl-C to all that runs in it; but what a command takes back then needs its connection. */
+const WITHOUT_INTERRUPT = `trap '' INT; exec "$0" -c "$1"`
+
 /** Runs the command (tokens expanded already) by the user's shell, as ssh does. It ends with the stream. */
 export function openProxy(command: string): Duplex {
-  const [shell, flag] = process.platform === 'win32' ? [process.env['ComSpec'] ?? 'cmd.exe', '/c'] : [process.env['SHELL'] ?? '/bin/sh', '-c']
+  const [program, ...args] = process.platform === 'win32' ? [process.env['ComSpec'] ?? 'cmd.exe', '/c', command] : ['/bin/sh', '-c', WITHOUT_INTERRUPT, process.env['SHELL'] ?? '/bin/sh', `exec ${command}`]
   // What it complains of is the user's to read, as with ssh.
-  const child = spawn(shell, [flag, process.platform === 'win32' ? command : `exec ${command}`], {stdio: ['pipe', 'pipe', 'inherit'], windowsHide: true})
+  const child = spawn(program!, args, {stdio: ['pipe', 'pipe', 'inherit'], windowsHide: true})
   const stream = Duplex.from({readable: child.stdout, writable: child.stdin})
   child.once('error', (error) => stream.destroy(error))
   stream.once('close', () => child.kill())
