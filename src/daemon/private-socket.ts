@@ -34,7 +34,8 @@ export async function makeRoom(path: string): Promise<void> {
   const directory = dirname(path)
   try {
     await mkdir(directory, {recursive: true, mode: 0o700})
-    await chmod(directory, 0o700) // fails when the directory is another user's, as it should
+    if (!(await isOurs(path))) throw new Error('it is a link, or another user’s')
+    await chmod(directory, 0o700)
   } catch (cause) {
     throw new JnodeError('config', `The tunnel’s control socket cannot be made in ${directory}: ${messageOf(cause)}`, {
       hint: 'Make that directory yours, or set XDG_STATE_HOME to a short path that is.',
