@@ -90,7 +90,7 @@ function ask<T>(path: string, method: 'GET' | 'POST', url: string, {timeoutMs = 
       textOf(res).then((text) => {
         if (res.statusCode === 200) resolve(JSON.parse(text) as T)
         else reject(new Error(text))
-      }, reject)
+      }).catch(reject)
     })
     req.on('timeout', () => req.destroy(Object.assign(new Error('no answer'), {code: 'ETIMEDOUT'})))
     req.on('error', reject)
