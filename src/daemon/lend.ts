@@ -17,6 +17,9 @@ export const LEND_PROTOCOL = 2
 /** How often a lender shows that it lives. */
 export const LEND_BEAT_MS = 5000
 
+/** Of what a borrower follows and does not read. */
+const MOST_UNREAD_BYTES = 16 * 1024 * 1024
+
 /** What is asked for, and of which host: `head`, or the number of a node's lease. */
 export type Asked =
   | {what: 'head'}
@@ -80,7 +83,11 @@ async function answer(req: IncomingMessage, res: ServerResponse, desk: Desk): Pr
         return void res.end(JSON.stringify({results}))
       }
       case 'follow':
-        await remoteOf(asked.of, desk.remotes).follow(asked.script, (line) => say({line}), over.signal)
+        await remoteOf(asked.of, desk.remotes).follow(asked.script, (line) => {
+          say({line})
+          // A command that was stopped (Ctrl-Z) reads no more, and the log goes on.
+          if (res.writableLength > MOST_UNREAD_BYTES) res.destroy()
+        }, over.signal)
         return void res.end(JSON.stringify({done: true}))
       case 'open':
       case 'stand-in':

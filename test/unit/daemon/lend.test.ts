@@ -1,4 +1,6 @@
+import {once} from 'node:events'
 import {mkdtemp, rm} from 'node:fs/promises'
+import {request} from 'node:http'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
@@ -68,4 +70,36 @@ test('who leaves while the lender logs in to the head holds nothing of it', asyn
   await pause()
   await own.close()
   await closed
+})
+
+test('of what is followed no more is kept than a borrower that has stopped to read may want', async () => {
+  let sent = 0
+  const ended = new Promise<void>((resolve) => {
+    const head = {
+      label: 'alice@head',
+      closed: forEver,
+      async follow(_script: string, onLine: (line: string) => void, signal: AbortSignal) {
+        for (; !signal.aborted && sent < 200; sent++) {
+          onLine('x'.repeat(1_000_000))
+          await new Promise((next) => setImmediate(next))
+        }
+        resolve()
+      },
+    }
+    shared = shareLink({head, close: async () => {}} as unknown as OwnLink)
+  })
+  const path = join(directory, 'lent.sock')
+  ;(await takePlace(path))!.lend(shared)
+  const own = shared.hold()
+  const lease = request({socketPath: path, method: 'POST', agent: false}).on('error', () => {})
+  lease.end(JSON.stringify({what: 'head'}))
+  await once(lease, 'response')
+  await pause()
+  const stopped = request({socketPath: path, method: 'POST', agent: false}).on('error', () => {})
+  stopped.end(JSON.stringify({what: 'follow', of: 'head', script: 'tail -f log'}))
+  await ended
+  expect(sent).toBeLessThan(50)
+  lease.destroy()
+  stopped.destroy()
+  await own.close()
 })
