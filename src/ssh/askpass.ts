@@ -1,4 +1,5 @@
 /** Questions of the ssh program, answered by our own prompter: SSH_ASKPASS is a script that brings them to this process. */
+import {once} from 'node:events'
 import {writeFile} from 'node:fs/promises'
 import {createServer, type Socket} from 'node:net'
 import {join} from 'node:path'
@@ -34,8 +35,10 @@ export async function serveAskpass(prompter: Prompter, {directory, tell, hop, si
     answer(socket).catch(() => socket.destroy())
   })
   async function answer(socket: Socket): Promise<void> {
+    // Not by iterating over it: that would close the socket before the answer is written.
     const chunks: Buffer[] = []
-    for await (const chunk of socket) chunks.push(chunk as Buffer)
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    await once(socket, 'end')
     const {text, mode} = JSON.parse(Buffer.concat(chunks).toString('utf8')) as {text: string; mode: string}
     // It stands until ssh takes it away.
     if (mode === 'none') return tell(printable(text))

@@ -29,14 +29,25 @@ test('a session over it: one login per hop, lent, made again after a loss; a kee
   expect(await logins()).toEqual({...NONE, gateway: 1, head: 1, node1: 1})
   const commandLines = (await lab.processes('laptop', 'alice')).map(({command}) => command)
   expect(commandLines).toContain('ssh')
+  expect((await jnode.run('ssh prog --transport openssh -- hostname')).stdout).toBe('node1.local\n')
+  expect(await logins(), 'ssh itself logs in to the node').toEqual({...NONE, gateway: 1, head: 1, node1: 2})
 
   await lab.endSessions('head')
-  await until('it is connected again', async () => (await answers(lab, session.url!)).withToken === 200 && (await logins()).node1 === 2)
+  await until('it is connected again', async () => (await answers(lab, session.url!)).withToken === 200 && (await logins()).node1 === 3)
   await lab.exec('laptop', 'alice', ['kill', '-KILL', String(session.keeperPid)])
   await until('no process of alice on the laptop', async () => (await lab.processes('laptop', 'alice')).length === 0)
   expect(await lab.files('laptop', '/tmp')).toEqual([])
   expect(await jnode.ok('stop prog --transport openssh')).toMatchObject({stopped: [{name: 'prog', was: 'running'}]})
   await nothingLeft(lab)
+})
+
+test('what ssh asks is asked by us, once per hop', async () => {
+  await keepSsh()
+  onTestFinished(async () => void (await onLaptop('rm -f ~/answer ~/asked')))
+  await onLaptop('ssh-keygen -q -p -N "open sesame" -f ~/.ssh/id_ed25519; cat >~/answer; chmod 700 ~/answer', '#!/bin/sh\nprintf "%s\\n" "$1" >>~/asked\necho open sesame\n')
+  await jnode.ok('list --host head --transport openssh', {env: {SSH_ASKPASS: '/home/alice/answer', SSH_ASKPASS_REQUIRE: 'force'}})
+  const asked = "Enter passphrase for key '/home/alice/.ssh/id_ed25519': "
+  expect((await onLaptop('cat ~/asked')).stdout).toBe(`${asked}\n${asked}\n`)
 })
 
 test('a user certificate opens the way by itself, where the key alone does not', async () => {
