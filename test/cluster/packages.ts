@@ -11,6 +11,9 @@ const PACKAGES = [
   'libpam-google-authenticator',
 ]
 
+/** What `test/faults/logins.test.ts` needs beside them. */
+export const FOR_LOGINS = ['krb5-kdc', 'krb5-admin-server', 'krb5-user', 'softhsm2', 'putty-tools', 'openssh-tests']
+
 const POLICY = '/usr/sbin/policy-rc.d'
 
 /** What keeps this machine from being a lab, as one sentence; undefined if nothing does. */
