@@ -75,3 +75,31 @@ JUPYTER_RUNTIME_DIR=$TMPDIR/own exec jupyter-server --no-browser --ServerApp.soc
   await lab.exec('laptop', 'alice', 'rm -r ~/.local/state/jnode/known_nodes')
   await nothingLeft(lab)
 })
+
+test('one with TLS on a port of its own choice, and one below a base URL that lets everybody in', async () => {
+  const script = `cd $TMPDIR && openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=x 2>/dev/null
+jupyter-notebook --no-browser --port 9401 --NotebookApp.token= --NotebookApp.password= --NotebookApp.base_url=/my/base >/dev/null 2>&1 &
+exec jupyter-server --no-browser --port=0 --ServerApp.certfile=cert.pem --ServerApp.keyfile=key.pem >/dev/null 2>&1`
+  const qrsh = lab.spawn('head', 'alice', ['qrsh', '-now', 'n', '-l', 'h=node2', script])
+  onTestFinished(() => void qrsh.kill())
+  const id = await until('the job runs', async () => (await lab.jobs('alice'))[0]?.id)
+  const both = await until('both servers are known', async () => {
+    const {message} = await jnode.fails(`connect ${id}:none --host head`)
+    const labels = [...message.matchAll(/(\d+) \(/g)].map(([, label]) => label!)
+    return labels.length === 2 && labels
+  }, 60_000)
+  const open = await jnode.ok(`connect ${id}:9401 --host head`)
+  expect(open.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/my\/base\/tree$/)
+  expect(await statusOf(lab, open.url!.replace('tree', 'api/status'))).toBe(200)
+  // Port 0 is all that Jupyter has written down of it.
+  const secure = await jnode.ok(`connect ${id}:${both.find((label) => label !== '9401')} --host head`)
+  expect(secure.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/\?token=/)
+  const status = pageOf(secure.url!, 'api/status')
+  expect((await lab.exec('laptop', 'alice', `curl -sk -o /dev/null -w '%{http_code}' -K -`, {input: `url = "${status}"`})).stdout).toBe('200')
+  await jnode.ok('disconnect --all')
+  await lab.exec('head', 'alice', ['qdel', id])
+  await until('the job is gone', async () => (await lab.exec('head', 'alice', `qstat -j ${id}`)).exitCode !== 0)
+  await until('nothing is remembered of it', async () => (await jnode.ok<{sessions: unknown[]}>('list')).sessions.length === 0)
+  await lab.exec('laptop', 'alice', 'rm -r ~/.local/state/jnode/known_nodes')
+  await nothingLeft(lab)
+})
