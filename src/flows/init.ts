@@ -46,8 +46,7 @@ export async function init(input: InitInput, deps: Deps): Promise<InitResult> {
     const {site, report} = await learn(link.head, cluster, signal)
     deps.tell({kind: 'done', text: `Learnt ${site.engine} on ${link.head.label}`})
     const usual = await settle(report, input.answer)
-    const refused = await check(link.head, {site, report, usual}, signal)
-    for (const why of refused) deps.tell({kind: 'warning', text: why})
+    for (const why of await check(link.head, {site, report, usual}, signal)) deps.tell({kind: 'warning', text: why})
     const lines = learntLines({report, usual, host: input.host, jump: input.jump, sgeSetup: setupText(site, cluster), date: new Date(deps.clock.now()).toISOString().slice(0, 10)})
     const {text, table, kept, newDefault} = await configWith(configFile, {name, lines})
     const written = await input.agree(table)
@@ -138,7 +137,7 @@ interface Checked {
   usual: Usual
 }
 
-/** Asks Grid Engine itself whether sessions of the usual kinds could run, as `start` does before each. What it refuses, in words. */
+/** Asks Grid Engine itself whether sessions of the usual kinds could run, as `start` does before each. What it refuses, in words, and in the report. */
 async function check(head: Remote, {site, report, usual}: Checked, signal: AbortSignal): Promise<string[]> {
   const {memory, pe} = report
   const needs = {memoryBytes: usual.mem === null ? null : 2 ** 30, runSeconds: usual.time === null ? null : 3600, project: usual.project}
@@ -148,11 +147,10 @@ async function check(head: Remote, {site, report, usual}: Checked, signal: Abort
       {memory: needs.memoryBytes === null ? [] : memory as ResourceUse[], gpu: null},
     )
   const engine = gridEngine(site)
-  const [one, two] = await askAll(head.run, [engine.check(args(1, null)), engine.check(pe === null ? args(1, null) : args(2, pe))], {signal})
-  return [
-    ...(one.kind === 'refused' ? [`A session with one core could not run: ${one.message}`] : []),
-    ...(pe !== null && two.kind === 'refused' && one.kind !== 'refused' ? [`A session with two cores could not run: ${two.message}`] : []),
-  ]
+  const [alone, one, two] = await askAll(head.run, [engine.check(args(1, null)), engine.check(args(1, pe)), engine.check(args(pe === null ? 1 : 2, pe))], {signal})
+  report.peRefusesOne = alone.kind === 'runs' && one.kind === 'refused'
+  if (alone.kind === 'refused') return [`A session with one core ${pe !== null && one.kind === 'runs' ? `needs --pe ${pe}` : 'could not run'}: ${alone.message}`]
+  return two.kind === 'refused' ? [`A session with two cores could not run: ${two.message}`] : []
 }
 
 /** What was found by a search of some seconds, or given by the user, written down; a login shell's own findings cannot be. */

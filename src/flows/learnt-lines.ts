@@ -44,10 +44,10 @@ export function learntLines(all: Lines): LearntLine[] {
   ]
 }
 
-function slotsLine({parallelEnvironments, pe}: SiteReport): LearntLine {
+function slotsLine({parallelEnvironments, pe, peRefusesOne}: SiteReport): LearntLine {
   if (parallelEnvironments === null) return {why: 'no pe: qconf does not answer, so --cores above 1 needs --pe'}
   const others = parallelEnvironments.filter(({name}) => name !== pe).map(({name, rule}) => `${name}: ${rule}${/^\d+$/.test(rule) ? ', so not for one' : ''}`).join('; ')
-  if (pe !== null) return {key: 'pe', value: textValue(pe), why: `keeps all slots of --cores on one host; not asked for with one core${others && `; not taken: ${others}`}`}
+  if (pe !== null) return {key: 'pe', value: textValue(pe), why: `keeps all slots of --cores on one host; not asked for with one core${peRefusesOne ? ', which it refuses' : ''}${others && `; not taken: ${others}`}`}
   return {why: `no pe: ${others === '' ? 'there is none, so --cores above 1 cannot be had' : `none gives any number of slots on one host (${others})`}`}
 }
 

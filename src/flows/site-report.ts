@@ -19,6 +19,8 @@ export interface SiteReport {
   parallelEnvironments: {name: string; rule: string; oneHost: boolean}[] | null
   /** The one for `--cores`; null where there is none, or where the number of slots decides. */
   pe: string | null
+  /** It is not to be had with one slot, as the site's own rules may say. */
+  peRefusesOne: boolean
   memory: ResourceUse[] | null
   /** Resources that may stand for memory, where it cannot be told. */
   memoryCandidates: string[]
@@ -59,6 +61,7 @@ export function reportOf(site: Site, jupyters: JupyterPlace[], configured: Confi
     scratch: site.scratch,
     parallelEnvironments: site.parallelEnvironments?.map(({name, allocationRule: rule}) => ({name, rule, oneHost: rule === '$pe_slots'})) ?? null,
     pe: best?.name ?? null,
+    peRefusesOne: false,
     memory,
     memoryCandidates: memoryCandidates(site).map(({name}) => name),
     memoryNeeded: memory?.some(({resource}) => forced(resource)) ?? false,

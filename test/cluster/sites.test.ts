@@ -175,6 +175,35 @@ test('GPUs that are counted, and a prolog that tells the job which are its own',
   await lab.exec('head', 'root', `rm ${prolog}`, {cwd: '/'})
 })
 
+test('queues for parallel jobs only, and a parallel environment that refuses one slot', async () => {
+  await become({})
+  await lab.qconf(['-rattr', 'queue', 'qtype', 'NONE', 'all.q'])
+  const {stderr} = await jnode.run('init --host head --yes')
+  expect(stderr).toMatch(/Warning: A session with one core needs --pe smp: This request can never run/)
+  expect(await jnode.fails('start nb')).toMatchObject({exitCode: 5, code: 'never-runs'})
+  await jnode.ok('start nb --pe smp')
+  await stops()
+  await putBack()
+  await lab.exec('head', 'alice', `cat >~/rules && chmod 755 ~/rules && echo "-jsv $HOME/rules" >~/.sge_request`, {input: NO_SINGLE_SLOTS})
+  try {
+    expect((await init()).table).toMatch(/^pe = "smp" {2}# learnt: keeps all slots of --cores on one host; not asked for with one core, which it refuses;/m)
+  } finally {
+    await lab.exec('head', 'alice', 'rm ~/rules ~/.sge_request')
+  }
+})
+
+/** A site's own check of submissions (jsv(1)). */
+const NO_SINGLE_SLOTS = `#!/bin/sh
+while read -r word name value rest; do
+  case $word in
+    START) echo STARTED; one= ;;
+    PARAM) [ "$name $value" != 'pe_min 1' ] || one=yes ;;
+    BEGIN) [ "$one" ] && echo 'RESULT STATE REJECT use no parallel environment for one slot' || echo 'RESULT STATE ACCEPT' ;;
+    QUIT) exit ;;
+  esac
+done
+`
+
 test('what no host can tell is asked in a terminal, and nothing else', async () => {
   const unasked = ['mem_free mf MEMORY <= NO NO 0 0', 'virtual_free vf MEMORY <= NO NO 0 0']
   await become({complexes: [...unasked, 'jobmem jm MEMORY <= YES JOB 0 0', 'coremem cm MEMORY <= YES YES 0 0'], values: 'jobmem=8G,coremem=8G'})

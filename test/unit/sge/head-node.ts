@@ -11,7 +11,7 @@ const TOOLS = ['sh', 'awk', 'cat', 'date', 'env', 'grep', 'head', 'id', 'ls', 'p
 export interface HeadNode {
   /** Path of a file of the directory. */
   path(name: string): string
-  file(name: string, text: string): void
+  file(name: string, text: string | Uint8Array): void
   /** Writes an executable sh script; its directory is made. */
   program(name: string, script: string): void
   ask<T>(question: Ask<T>, env?: Record<string, string>): T

@@ -12,7 +12,7 @@ const ALL = {prefix: '', ids: []}
 const LISTS = ['qstat-empty.xml', 'qstat-running.xml', 'qstat-many.xml', 'qstat-f.xml', 'qstat-g-t-two-hosts.xml', 'qstat-requests-pending.xml', 'qstat-error.xml']
 
 /** What is listed where qstat prints this text. */
-function listed(text: string, wanted: WantedJobs = ALL, {head = headNode(), exitCode = 0} = {}): JobList {
+function listed(text: string | Uint8Array, wanted: WantedJobs = ALL, {head = headNode(), exitCode = 0} = {}): JobList {
   head.file('printed', text)
   head.program('bin/qstat', `cat ${head.path('printed')}; exit ${exitCode}`)
   return head.ask(gridEngine({setup: ''}).list('alice', wanted))
@@ -37,6 +37,13 @@ test.each(['qstat-many.xml', 'qstat-f.xml'])('%s: only those that are wanted, by
 test('a list on one line, without prolog, with a banner before it', () => {
   const one = `Welcome! See <the> manual & ask\n${fixture('qstat-many.xml').replace(/^.*\n/, '').replace(/\n\s*/g, '')}`
   expect(listed(one)).toEqual(parseJobList(fixture('qstat-many.xml')))
+})
+
+test('a name in another encoding, and one with control characters, spoil nothing', () => {
+  const text = fixture('qstat-many.xml').replace('a%lt;b', 'caf\xE9 \x1B[2J\x07')
+  const list = listed(Buffer.from(text, 'latin1'))
+  expect(ids(list)).toEqual(ids(parseJobList(text)))
+  expect(list.kind === 'known' && list.jobs[0]!.name).toBe('caf\uFFFD ?[2J?&c"d')
 })
 
 describe('what is not known', () => {
