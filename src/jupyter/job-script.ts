@@ -135,6 +135,8 @@ append "$@" "endpoint socket $private/sock" "node $node"
 
 # By which Jupyter finds the session's directory, whose path may hold anything.
 ln -s "$session" "$private/session"
+# Exported variables of these names would take the token into the environment of all that is started here.
+unset token proof pins config
 IFS= read -r token <"$session/token"
 IFS= read -r proof <"$session/proof"
 case $token/$proof in

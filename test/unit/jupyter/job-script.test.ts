@@ -219,7 +219,7 @@ describe('what the job brings to Jupyter', () => {
 
   it('threads, private places, no token, nothing of the login session', async () => {
     start({
-      env: {MKL_NUM_THREADS: '7', XDG_RUNTIME_DIR: '/run/user/1', JUPYTER_TOKEN: 'x', JUPYTER_PORT: '1', JPY_PARENT_PID: '1', JUPYTER_NO_CONFIG: '1', JUPYTER_CONFIG_PATH: '/site'},
+      env: {MKL_NUM_THREADS: '7', token: 'a name of ours', proof: 'b', pins: 'c', config: 'd', XDG_RUNTIME_DIR: '/run/user/1', JUPYTER_TOKEN: 'x', JUPYTER_PORT: '1', JPY_PARENT_PID: '1', JUPYTER_NO_CONFIG: '1', JUPYTER_CONFIG_PATH: '/site'},
     })
     await run.until((record) => record.listening)
     expect(environment()).toMatchObject({
