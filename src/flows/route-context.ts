@@ -1,4 +1,5 @@
 /** What each route is tried with, and how a trial is told: what was seen, and what to ask the cluster's support for. */
+import type {Duplex} from 'node:stream'
 import {JnodeError, messageOf} from '../errors.ts'
 import {fetchOver} from '../http.ts'
 import {jupyterApi, type ApiOptions} from '../jupyter/api.ts'
@@ -143,6 +144,14 @@ export async function within<T>(ms: number, promise: Promise<T>, {clock, late}: 
   } finally {
     over.abort()
   }
+}
+
+/** As `within`; a stream that opens later is closed again. */
+export function openedWithin(ms: number, opening: Promise<Duplex>, options: {clock: Clock; late(): JnodeError}): Promise<Duplex> {
+  return within(ms, opening, options).catch((error: unknown) => {
+    opening.then((stream) => stream.destroy(), () => {})
+    throw error
+  })
 }
 
 /** The host part of `user@host`, for sentences. */

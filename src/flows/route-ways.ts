@@ -6,7 +6,7 @@ import type {OpenToServer} from '../tunnel/tunnel.ts'
 import {headAddresses, openHeadLeg, openReverseLeg, type Reached} from './ssh-legs.ts'
 import {dropLeg, openRelay, type Relay} from './legs.ts'
 import {checkListenerOwner} from './listener-owner.ts'
-import {closed, hostOf, mustForward, NODES_MUST_FORWARD, prove, within, type Proof, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
+import {closed, hostOf, mustForward, NODES_MUST_FORWARD, openedWithin, prove, type Proof, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
 
 /** `asking`: whether a person may be asked for a secret of the node. */
 export type Attempt = (context: RouteContext, asking: boolean) => Promise<ServerWay>
@@ -65,7 +65,7 @@ async function directWay(context: RouteContext): Promise<ServerWay> {
   const addresses = [...(await ask(head.run, headAddresses(record.names), {signal})), ...record.addresses]
   const late = () => closed(`${nodeName} does not answer ${hostOf(head)}`, null)
   const refused = (why: string) => (/prohibited/i.test(why) ? closed(`${head.label} may not open streams to ${nodeName}: ${why}`, mustForward(hostOf(head))) : closed(`${hostOf(head)} cannot connect to a port of ${nodeName}: ${why}`, `TCP connections from ${hostOf(head)} to ports above 1023 of the compute nodes`))
-  const reached = await throughRelay(context, addresses, async ({at}) => ({open: () => within(CONNECT_MS, head.open(at), {clock: deps.clock, late}), lost: NEVER, close: async () => {}}), refused, 'direct')
+  const reached = await throughRelay(context, addresses, async ({at}) => ({open: () => openedWithin(CONNECT_MS, head.open(at), {clock: deps.clock, late}), lost: NEVER, close: async () => {}}), refused, 'direct')
   return way('direct', reached, context)
 }
 
