@@ -21,6 +21,9 @@ export interface Answered {
 /** Prompts for the account's password, so that it is not asked for twice; every other one is taken for a code. */
 const PASSWORD_PROMPT = /^\s*(\([^)]*\) *)?(\S+'s |unix |ldap |kerberos )?password( for \S+)?\s*:?\s*$/i
 
+/** Prompts of a change of password, the last line of what PAM says: the old one, the new one, and that again. */
+const CHANGE_PROMPT = /^\s*(\([^)]*\) *)?((enter|re-?type|re-?enter|repeat|confirm) )?(current|old|new) (\S+ )?password( \(again\))?\s*:?\s*$/im
+
 /** The password of this hop, asked for when it is not known; `again`: the last one was refused. */
 export async function passwordOf(login: Login, again: boolean): Promise<string> {
   const {hop, secrets} = login
@@ -74,7 +77,7 @@ async function answerTo(login: Login, {head, prompt, echo}: {head: string; promp
   }
   answered.asked++
   const given = await login.ask({text: `${head}(${hop.user}@${hop.host}) ${prompt}`, echo, kind: isPassword ? 'password' : 'code'})
-  if (isPassword) {
+  if (isPassword || (!echo && CHANGE_PROMPT.test(prompt))) {
     answered.password = true
     secrets.passwords.set(hop.label, given)
   } else secrets.secondFactor.add(hop.label)
