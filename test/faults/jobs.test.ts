@@ -40,8 +40,8 @@ test('waits, with the browser opened by `start --detach`: the tab says why, and 
   onTestFinished(async () => void (await lab.exec('laptop', 'alice', 'rm -f ~/browser ~/opened')))
   await lab.exec('laptop', 'alice', 'cat >~/browser && chmod 700 ~/browser', {input: `#!/bin/sh\ncurl -s -o /dev/null -w '%{redirect_url}\\n' "$1" >>${opened}\n`})
   const start = jnode.spawn('start early --host head -d --browser ~/browser', {env: {JNODE_NO_BROWSER: ''}})
-  const url = await until('the browser', async () => (await lab.exec('laptop', 'alice', `cat ${opened}`)).stdout.trim(), 60_000)
-  const page = () => lab.exec('laptop', 'alice', 'curl -s -H "Accept: text/html" "$(cat)"', {input: url})
+  const url = await until('the browser', async () => (await lab.exec('laptop', 'alice', `cat ${opened}`)).stdout.trim() || false, 60_000)
+  const page = () => lab.exec('laptop', 'alice', 'curl -sS -H "Accept: text/html" "$(cat)"', {input: url})
   const seen = await until('the reason', async () => {
     const {stdout} = await page()
     return stdout.includes('<p>Why: ') && stdout

@@ -5,6 +5,7 @@ import {answers, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from '../c
 import {openKernel} from '../cluster/kernel.ts'
 import {until} from '../cluster/run.ts'
 import {useLab} from '../cluster/use-lab.ts'
+import {figure} from './scene.ts'
 
 const lab = await useLab()
 const jnode = jnodeIn(lab)
@@ -163,10 +164,17 @@ describe('on the cluster', () => {
   })
 })
 
-test('50 starts and stops in a row leave no process, file or job, and so no descriptor', async () => {
+test('50 starts and stops in a row leave no process, file, job or descriptor', async () => {
+  // All of them use its connection.
+  const stays = await jnode.ok('start stays --host head')
+  const descriptors = async () => Number((await onLaptop(`ls /proc/${stays.keeperPid}/fd | wc -l`)).stdout)
+  const before = await descriptors()
   for (let i = 0; i < 50; i++) {
     await jnode.ok('start again --host head')
     await jnode.ok('stop again')
   }
+  await expect.poll(descriptors, {timeout: 30_000, interval: 500}).toBeLessThanOrEqual(before + 1)
+  await figure('50 starts and stops: descriptors of the keeper whose connection they used, before and after', `${before}, ${await descriptors()}`)
+  await jnode.ok('stop stays')
   await nothingLeft(lab)
 })
