@@ -2,9 +2,9 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {openSync} from 'node:fs'
-import {mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {rm, writeFile} from 'node:fs/promises'
 import {createServer} from 'node:net'
-import {constants, tmpdir} from 'node:os'
+import {constants} from 'node:os'
 import {join} from 'node:path'
 import {ReadStream} from 'node:tty'
 import type {ClusterTarget} from './config/cluster.ts'
@@ -13,6 +13,7 @@ import type {NodeShell} from './flows/node-shell.ts'
 import type {SessionStore} from './session/local-store.ts'
 import {resolveHops} from './ssh/host-config.ts'
 import {sshArguments, type NodeConfig} from './ssh/node-config.ts'
+import {privateDirectory} from './ssh/private-directory.ts'
 import type {StandIn} from './ssh/remote.ts'
 import {targetText} from './target.ts'
 import {join as forward} from './tunnel/forward.ts'
@@ -55,8 +56,7 @@ const CARRY = "const s=require('net').connect(process.argv[1]);process.stdin.pip
  * where others could open the pipe.
  */
 export async function behind(standIn: StandIn, config: NodeConfig): Promise<{config: NodeConfig; close(): Promise<void>}> {
-  // Only its user can enter it.
-  const directory = await mkdtemp(join(tmpdir(), 'jnode-'))
+  const directory = await privateDirectory()
   const [path, pinnedFile] = [join(directory, 's'), join(directory, 'known')]
   const server = createServer((socket) => {
     standIn.open().then((stream) => forward(socket, stream), () => socket.destroy())

@@ -3,15 +3,15 @@
  * local socket that it forwards. For logins that ssh2 cannot do: Kerberos, certificates, security keys, PKCS#11.
  */
 import {spawn} from 'node:child_process'
-import {mkdtemp, rm, stat, writeFile} from 'node:fs/promises'
+import {rm, stat, writeFile} from 'node:fs/promises'
 import {connect, type Socket} from 'node:net'
-import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {JnodeError, throwIfAborted} from '../errors.ts'
 import {command} from '../shell.ts'
 import {describe} from './local.ts'
 import {serveAskpass, type Askpass} from './askpass.ts'
+import {privateDirectory} from './private-directory.ts'
 import type {Prompter} from './prompt.ts'
 import type {Endpoint, OpenStream, Remote} from './remote.ts'
 import {followOver, runOver, SHELL_COMMAND, type OpenShell} from './remote-command.ts'
@@ -81,11 +81,6 @@ export async function openMaster(args: readonly string[], options: MasterOptions
     asking?.close()
   }
   return overSocket({label, env, path, theirs: false, directory, closed, said: () => said, end: () => child.stdin.destroy()})
-}
-
-/** Only its user can enter it. Kernels take about 104 bytes of socket path, ours and ssh's additions are 32 of them. */
-function privateDirectory(): Promise<string> {
-  return mkdtemp(join(Buffer.byteLength(tmpdir()) <= 70 ? tmpdir() : '/tmp', 'jnode-'))
 }
 
 const knownIn = (directory: string) => join(directory, 'known')
