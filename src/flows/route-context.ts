@@ -63,6 +63,13 @@ export function closed(seen: string, ask: string | null, cause?: unknown): Jnode
   return new JnodeError('no-route', seen, {...(ask === null ? {} : {hint: ask}), cause})
 }
 
+/** Another one answers where the server should: no other route leads to ours. */
+export class Stranger extends JnodeError {
+  constructor(message: string) {
+    super('no-route', message, {hint: 'Stop this session and start it again.'})
+  }
+}
+
 /** Who a server is asked as, and over which way. `baseUrl` names the local port only because that is what a browser would send. */
 export function apiOver(open: OpenToServer, {token, localPort, baseUrl = '/'}: {token: string; localPort: number | null; baseUrl?: string}): ApiOptions {
   return {baseUrl: `http://127.0.0.1:${localPort ?? 8888}${baseUrl}`, token, fetch: fetchOver(open)}
@@ -107,7 +114,7 @@ export async function prove(open: OpenToServer, context: RouteContext): Promise<
       return {works: true}
     }
     if (who.kind === 'foreign' && ++strangers > 20) {
-      throw new JnodeError('no-route', `Something that is not this session’s Jupyter answers at its endpoint (${who.why})`, {hint: 'Stop this session and start it again.'})
+      throw new Stranger(`Something that is not this session’s Jupyter answers at its endpoint (${who.why})`)
     }
     // An open stream without an answer is a server that is busy or suspended, and no fault of the route.
     const isSilent = refusal === null && clock.now() - from >= ANSWER_MS

@@ -3,9 +3,10 @@ import {ask} from '../ask.ts'
 import type {JnodeError} from '../errors.ts'
 import type {Endpoint, Remote} from '../ssh/remote.ts'
 import type {OpenToServer} from '../tunnel/tunnel.ts'
-import {headAddresses, openHeadLeg, openReverseLeg, type Reached} from './ssh-legs.ts'
+import {onNode} from '../tunnel/ssh-leg.ts'
+import {headAddresses, openHeadLeg, openReverseLeg, sshPlace, type Reached} from './ssh-legs.ts'
 import {dropLeg, openRelay, type Relay} from './legs.ts'
-import {checkListenerOwner} from './listener-owner.ts'
+import {checkListenerOwner, whoListens} from './listener-owner.ts'
 import {closed, hostOf, mustForward, NODES_MUST_FORWARD, openedWithin, prove, type Proof, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
 
 /** `asking`: whether a person may be asked for a secret of the node. */
@@ -30,7 +31,7 @@ async function nodeWay(context: RouteContext, asking: boolean): Promise<ServerWa
   const node = await context.login(asking)
   const refused = (why: string) => closed(`the SSH server of ${nodeName} opens no streams to its own ports: ${why}`, NODES_MUST_FORWARD)
   if (endpoint.kind === 'socket') return way('node', await throughRelay(context, LOOPBACK, async ({at}) => overNode(node, at), refused), context, node)
-  await checkListenerOwner(node, endpoint.port, context.signal)
+  await checkListenerOwner({...endpoint, nodeName, script: whoListens(endpoint)}, node, context.signal)
   const reached = overNode(node, endpoint)
   const proof = await proveOrClose(reached, reached.open, context)
   if (!proof.works) throw refused(proof.why)
@@ -40,17 +41,24 @@ async function nodeWay(context: RouteContext, asking: boolean): Promise<ServerWa
 /**
  * By the head's own ssh. It ends in the server's socket, where the node's sshd lets it; else in a relay of the job. On
  * the head it listens on a 0600 socket, where the head's sshd gives us streams to one; else on a port of loopback, and
- * then only a relay will do, as others can connect to a port.
+ * then only a relay will do, as others can connect to a port. A server on a port of the node has no relay.
  */
 async function headWay(context: RouteContext): Promise<ServerWay> {
-  const {endpoint, nodeName, link} = context
-  if (endpoint.kind !== 'socket') throw closed('the server listens on a port, which others could connect to on the way', null)
+  const {endpoint, nodeName, link, record, signal} = context
   const plain = await openHeadLeg(context, 'socket', endpoint)
+  if (endpoint.kind === 'tcp') {
+    await checkListenerOwner({...endpoint, nodeName, script: onNode(whoListens(endpoint), sshPlace(record))}, link.head, signal).catch(async (error: unknown) => {
+      await plain.close()
+      throw error
+    })
+  }
   const proof = await proveOrClose(plain, plain.open, context)
   if (proof.works) return way('head', plain, context)
   const byHead = (why: string) => closed(`${link.head.label} opens no streams to its own sockets and ports: ${why}`, mustForward(hostOf(link.head)))
   const byNode = (why: string) => closed(`the SSH server of ${nodeName} opens no streams for ssh on ${hostOf(link.head)}: ${why}`, NODES_MUST_FORWARD)
   const refused = (why: string, opened: boolean) => (opened ? byNode(why) : byHead(why))
+  // The job has no help for a server on a port.
+  if (endpoint.kind === 'tcp') throw refused(proof.why, !proof.refused)
   const listen = proof.refused ? 'port' : 'socket'
   return way('head', await throughRelay(context, LOOPBACK, ({at}) => openHeadLeg(context, listen, at), refused), context)
 }

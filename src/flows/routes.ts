@@ -7,7 +7,7 @@ import type {JobRecord} from '../jupyter/record.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {ClusterLink, NodeAddress} from './deps.ts'
-import {closed, hostOf, loginsToNodes, mustForward, NODES_MUST_FORWARD, ROUTE_ORDER, type RouteContext, type RouteName, type RouteTrial, type ServerWay} from './route-context.ts'
+import {closed, hostOf, loginsToNodes, mustForward, NODES_MUST_FORWARD, ROUTE_ORDER, type RouteContext, type RouteName, type RouteTrial, type ServerWay, Stranger} from './route-context.ts'
 import {ATTEMPTS} from './route-ways.ts'
 
 export interface RouteWish {
@@ -133,7 +133,7 @@ function searching(ground: Ground) {
       return way
     } catch (error) {
       ground.signal.throwIfAborted()
-      if (!(error instanceof JnodeError) || (error.code !== 'no-route' && error.code !== 'remote-storage')) throw error
+      if (!(error instanceof JnodeError) || error instanceof Stranger || (error.code !== 'no-route' && error.code !== 'remote-storage')) throw error
       failures.set(route, error)
       trials.set(route, {route, works: false, seen: error.message, ask: error.hint})
       ground.deps.tell({kind: 'trace', text: `route ${route}: ${error.message}`})

@@ -1,6 +1,7 @@
 /** The cluster's own `ssh` as a leg of a route: from the head to the node as long as our connection lives, or by the job back to the head. */
 import {ask, type Ask} from '../ask.ts'
 import {messageOf} from '../errors.ts'
+import type {JobRecord} from '../jupyter/record.ts'
 import {quote} from '../shell.ts'
 import type {Endpoint} from '../ssh/remote.ts'
 import {headLegScript, reverseProgram} from '../tunnel/ssh-leg.ts'
@@ -15,6 +16,11 @@ export interface Reached {
   close(): Promise<void>
 }
 
+/** Where the head's ssh goes, and which keys must be shown there. */
+export function sshPlace({names, hostKeys}: JobRecord): {names: string[]; hostKeys: string[]} {
+  return {names, hostKeys: hostKeys.map(({type, key}) => `${type} ${key}`)}
+}
+
 const HEAD_LEG_MS = 30_000
 
 /** Starts ssh on the head. Throws `no-route` with ssh's own words where it cannot log in to the node. */
@@ -27,8 +33,7 @@ export async function openHeadLeg(context: RouteContext, listen: 'socket' | 'por
   const script = headLegScript({
     id: `head-${deps.randomHex(6)}`,
     dir: facts.remoteDir === '' ? null : facts.remoteDir,
-    names: record.names,
-    hostKeys: record.hostKeys.map(({type, key}) => `${type} ${key}`),
+    ...sshPlace(record),
     listen,
     to,
   })

@@ -20,7 +20,7 @@ function options(knownHosts: string, hostKeys: readonly string[]): string[] {
   // Learned over a connection whose own keys were checked. Without any, the first key seen is taken, as on the route "socket".
   const keys = {HostKeyAlias: ALIAS, UserKnownHostsFile: knownHosts, GlobalKnownHostsFile: '/dev/null', StrictHostKeyChecking: hostKeys.length > 0 ? 'yes' : 'accept-new'}
   const all = hostKeys.length > 0 ? {...OPTIONS, ...keys} : {...OPTIONS, StrictHostKeyChecking: 'accept-new'}
-  return ['-N', '-T', ...Object.entries(all).flatMap(([name, value]) => ['-o', `${name}=${value}`])]
+  return ['-T', ...Object.entries(all).flatMap(([name, value]) => ['-o', `${name}=${value}`])]
 }
 
 function knownHostsText(hostKeys: readonly string[]): string {
@@ -55,7 +55,7 @@ const MAX_SOCKET_PATH = 88
  * ssh and its socket away with it; `failed TEXT` for each name that did not work, `ended TEXT` when ssh ends by itself.
  */
 export function headLegScript({id, dir, names, hostKeys, listen, to}: HeadLegSpec): string {
-  const ssh = command(['ssh', ...options('KNOWN', hostKeys)]).replace('=KNOWN', '="$place/known"')
+  const ssh = command(['ssh', '-N', ...options('KNOWN', hostKeys)]).replace('=KNOWN', '="$place/known"')
   // The session's directory may be on a file system without sockets, or too deep; then the head's own disk. A port may be taken.
   const deep = dir === null || `${dir}/${id}/sock`.length > MAX_SOCKET_PATH
   const rooms = listen === 'port' ? ['tmp', 'tmp', 'tmp'] : deep ? ['tmp'] : ['dir', 'tmp']
@@ -110,6 +110,20 @@ done
 exit 1`
 }
 
+/** Shell text for the head that runs a script on the node, by the first of its names that means something there. */
+export function onNode(script: string, {names, hostKeys}: Pick<HeadLegSpec, 'names' | 'hostKeys'>): string {
+  const ssh = command(['ssh', ...options('KNOWN', hostKeys)]).replace('=KNOWN', '="$known"')
+  return `umask 077
+known=$(mktemp /tmp/jnode.XXXXXXXX) || exit 1
+trap 'rm -f "$known"' EXIT
+printf %s ${quote(knownHostsText(hostKeys))} >"$known"
+for node in ${names.map(quote).join(' ')}; do
+  printf %s ${quote(script)} | ${ssh} "$node" 'exec /bin/sh -s'
+  [ $? -eq 255 ] || exit 0
+done
+exit 255`
+}
+
 export interface ReverseSpec {
   /** What the record calls it. */
   id: string
@@ -127,7 +141,7 @@ export interface ReverseSpec {
 
 /** A Python program for the node that runs `ssh -R` to the head until Jupyter ends or nobody wants it any more. */
 export function reverseProgram(spec: ReverseSpec): string {
-  const ssh = ['ssh', ...options(`${spec.dir}/${spec.id}.known`, spec.hostKeys)]
+  const ssh = ['ssh', '-N', ...options(`${spec.dir}/${spec.id}.known`, spec.hostKeys)]
   return `import json, os, re, subprocess, sys, threading
 spec = json.loads(r'''${asJson({...spec, ssh, known: knownHostsText(spec.hostKeys), to: spec.to && forwardText(spec.to)})}''')
 
