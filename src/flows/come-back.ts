@@ -74,9 +74,11 @@ async function answers({head}: ClusterLink, signal: AbortSignal): Promise<boolea
 }
 
 async function reach(session: OpenSession, deps: Deps, signal: AbortSignal): Promise<FoundWay> {
-  const watch = watchJob({...session, head: session.link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
+  // The connection may be one of a time when a person was there to be asked.
+  const link: ClusterLink = {...session.link, canAsk: false, toNode: (node, given) => session.link.toNode(node, given, true)}
+  const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, EAGER)
   try {
-    const way = await reachServer({session, watch, tunnel: session.tunnel, signal, again: true}, deps)
+    const way = await reachServer({session: {...session, link}, watch, tunnel: session.tunnel, signal, again: true}, deps)
     if (await noteMachine(session.facts, session.link)) await deps.store.save(session.facts).catch(() => {}) // only a memory
     if (session.facts.startedAt === null) await noteStart(session.facts, session.link, deps, signal)
     return way
