@@ -183,11 +183,17 @@ describe('the job', () => {
   test('is run again on another node: the tunnel follows it, with the same URL', async () => {
     const session = await jnode.ok('start r1 --host head --sge-arg=-r --sge-arg=y')
     await lab.exec('head', 'root', ['qmod', '-rj', session.jobId!], {cwd: '/'})
-    // The new start may be ready while the old one still answers.
-    await until('the keeper notices', async () => /Grid Engine starts job \d+ again/.test(await keeperLog()), 60_000)
     const there = await status('it is ready on the other node', ({state, tunnel, node}) => state === 'ready' && tunnel === 'connected' && node !== null && node !== session.node)
     expect(there).toMatchObject({jobId: session.jobId, url: session.url, localPort: session.localPort})
+    // The old server may answer for some seconds more, and then the tunnel follows once again.
+    await until('a kernel runs on the other node', async () => {
+      const kernel = await openKernel(lab, session.url!).catch(() => null)
+      const host = await kernel?.run('import socket; print(socket.gethostname())').catch(() => null)
+      kernel?.close()
+      return host?.trim() === there.node
+    }, 60_000)
     expect(await answers(lab, session.url!)).toEqual(OPEN)
+    expect(await keeperLog()).toMatch(/Grid Engine starts job \d+ again/)
     await jnode.ok('stop r1')
     await nothingLeft(lab)
   })
