@@ -1,5 +1,6 @@
 /** What happens to jnode's own processes, its files and the room they lie in: one sentence, nothing lost, nothing left. */
 import {afterEach, describe, expect, onTestFinished, test} from 'vitest'
+import type {Cleaning} from '../../src/flows/clean.ts'
 import type {SessionView} from '../../src/flows/session-view.ts'
 import {answers, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from '../cluster/jnode.ts'
 import {openKernel} from '../cluster/kernel.ts'
@@ -150,6 +151,30 @@ describe('on the cluster', () => {
     await asRoot('node1', 'rm -rf /tmp/*.all.q/jnode')
     await until('the page says so', async () => (await statusOf(lab, pageOf(session.url!, 'tree'))) === 503)
     await jnode.ok('stop tmpless')
+    await nothingLeft(lab)
+  })
+
+  test('a job is killed that has its files in /tmp itself: `clean` finds them on the node', async () => {
+    // A path that the job's socket cannot have.
+    await lab.qconf(['-rattr', 'queue', 'tmpdir', '/tmp/od#d', 'all.q'])
+    onTestFinished(async () => {
+      await lab.qconf(['-rattr', 'queue', 'tmpdir', '/tmp', 'all.q'])
+      for (const node of ['node1', 'node2'] as const) await lab.exec(node, 'root', 'rm -rf "/tmp/od#d"', {cwd: '/'})
+    })
+    for (const node of ['node1', 'node2'] as const) await lab.exec(node, 'root', 'mkdir -m 1777 "/tmp/od#d"', {cwd: '/'})
+    const session = await jnode.ok('start litter --host head --node node1')
+    const onNode = async () => (await asRoot('node1', 'ls -d /tmp/jnode.*')).stdout.trim()
+    expect(await onNode()).toMatch(/^\/tmp\/jnode\.\w{8}$/)
+    await onLaptop(`kill -KILL ${session.keeperPid}`)
+    await asRoot('node1', 'pkill -KILL -u alice')
+    await until('Grid Engine forgets the job', async () => (await lab.exec('head', 'alice', `qstat -j ${session.jobId}`)).exitCode !== 0, 120_000)
+    expect(await onNode()).not.toBe('')
+    const {found, removed} = await jnode.ok<Cleaning>('clean --host head --yes')
+    expect(found).toContainEqual({kind: 'session', name: 'litter', where: 'head', why: `its job ${session.jobId} has ended`})
+    expect(removed).toBe(found.length)
+    expect(await onNode()).toBe('')
+    await asRoot('node1', 'rm -rf "/tmp/od#d"')
+    await lab.exec('node2', 'root', 'rm -rf "/tmp/od#d"', {cwd: '/'})
     await nothingLeft(lab)
   })
 
