@@ -75,6 +75,8 @@ note() { taken || append "$@"; }
 finish() {
   [ -z "$guard" ] || kill "$guard" 2>/dev/null
   [ -z "$private" ] || rm -rf "$private"
+  # Before its own first line nothing counts.
+  [ -n "$me" ] || append '' 'jnode-record 1'
   note "ended $(date +%s)" "end $2 $1 \${3%%"$newline"*}"
   [ "$2" -eq 0 ] || printf 'jnode: %s: %s\\n' "$1" "$3"
   case $2 in 99 | 100) exit 1 ;; *) exit "$2" ;; esac
