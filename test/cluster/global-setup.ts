@@ -10,7 +10,7 @@ export default async function setup({name}: {name: string}): Promise<() => Promi
   let before = await labsBeside(DEFAULT_LAB)
   // Not on a machine that can have no lab, and before there is one: a package that brings a group replaces the machine's
   // own /etc/group, and with it goes what a lab's hosts see in its place.
-  if (name === 'faults' && obstacle() === undefined && (await ensurePackages(FOR_LOGINS)).length > 0) {
+  if (name === 'sites' && obstacle() === undefined && (await ensurePackages(FOR_LOGINS)).length > 0) {
     for (const lab of before) await downLab(lab)
     before = []
   }

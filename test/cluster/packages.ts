@@ -11,7 +11,7 @@ const PACKAGES = [
   'libpam-google-authenticator',
 ]
 
-/** What `test/faults/logins.test.ts` needs beside them. */
+/** What `test/sites/logins.test.ts` needs beside them. */
 export const FOR_LOGINS = ['krb5-kdc', 'krb5-admin-server', 'krb5-user', 'softhsm2', 'putty-tools', 'openssh-tests']
 
 const POLICY = '/usr/sbin/policy-rc.d'
