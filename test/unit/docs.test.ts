@@ -59,6 +59,10 @@ describe.each(PAGES)('%s', (page) => {
     for (const [, variable] of text.matchAll(/\b(JNODE_[A-Z_]*[A-Z])\b/g)) expect([...variables, 'JNODE_LAB', 'JNODE_FUZZ_RUNS', 'JNODE_FUZZ_SEED', 'JNODE_SCREENSHOTS']).toContain(variable)
   })
 
+  test('holds no trace of a merge', () => {
+    expect(text).not.toMatch(/^(<{7}|={7}$|>{7})/m)
+  })
+
   test('points only to files that exist', () => {
     for (const [, target] of text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
       if (!/^https?:/.test(target!)) expect(existsSync(join(root, dirname(page), target!)), target).toBe(true)
