@@ -169,7 +169,7 @@ test('a password that has expired, by PAM: changed while logging in, and the new
   expect(exitCode).toBe(0)
   // A keeper that comes back by itself gives the new one.
   const logins = await countLogins(lab)
-  await at('gateway', 'root', 'for child in $(pgrep -P $(cat /run/sshd-2201/pid)); do pkill -KILL -P $child || true; kill -KILL $child; done')
+  await at('gateway', 'root', 'for child in $(pgrep -P $(cat /run/sshd-2201/pid)); do pkill -KILL -P $child || true; kill -KILL $child || true; done')
   await until('the tunnel is back', async () => (await logins()).head === 1 && (await answers(lab, url!)).withToken === 200, 60_000)
   await jnode.ok('stop x')
   await nothingLeft(lab)
