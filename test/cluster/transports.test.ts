@@ -68,6 +68,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await endEchoes()
   await lab.exec('laptop', 'alice', 'rm -f ~/nodes')
+  // What was given up goes on there: sshd ends no command whose channel was closed.
+  await lab.exec('head', 'root', 'pkill -u alice -x sleep')
 })
 
 test.each(['over ssh2', 'over the system’s ssh'])('the contract holds %s', (transport) => {
