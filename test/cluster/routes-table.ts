@@ -46,6 +46,7 @@ export const OTHERS: readonly Row[] = [
   {site: 'only a key inside the cluster; sshd of the head: AllowTcpForwarding no', is: {...INSIDE, head: ['AllowTcpForwarding no']}, route: null, ask: [ASK.head]},
   {site: 'sshd of the head: PermitOpen none, a key inside the cluster', is: {...INSIDE, head: ['PermitOpen none']}, route: null, ask: [ASK.head]},
   {site: 'nodes take no key of the user', is: {onlyInternal: true}, route: 'direct'},
+  {site: 'nodes take no key at all, but host-based logins from the head', is: {onlyInternal: true, hostBased: true}, route: 'head'},
   {site: 'firewall to the nodes, login from nodes to head', is: {firewall: 'shut', internalKey: ['head']}, route: 'reverse'},
   {site: 'the same; sshd of the head: AllowStreamLocalForwarding no', is: {...SHUT, internalKey: ['head'], head: [NO_SOCKETS]}, route: 'reverse'},
   {site: 'the same; sshd of the head: AllowTcpForwarding no', is: {...SHUT, internalKey: ['head'], head: ['AllowTcpForwarding no']}, route: null, ask: [ASK.head]},

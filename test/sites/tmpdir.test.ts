@@ -13,8 +13,8 @@ afterEach(async ({task}) => {
 })
 
 /** Jobs get their TMPDIR below this directory of the node. */
-async function jobsIn(directory: string): Promise<void> {
-  await onNode(`mkdir -p '${directory}' && chmod 1777 '${directory}'`)
+async function jobsIn(directory: string, mode = '1777'): Promise<void> {
+  await onNode(`mkdir -p '${directory}' && chmod ${mode} '${directory}'`)
   await lab.qconf(['-mattr', 'queue', 'tmpdir', directory, 'all.q'])
   onTestFinished(async () => {
     await lab.qconf(['-mattr', 'queue', 'tmpdir', '/tmp', 'all.q'])
@@ -25,10 +25,11 @@ async function jobsIn(directory: string): Promise<void> {
 const socketOf = async () => (await lab.exec('head', 'alice', `sed -n 's/^endpoint socket //p' ~/.jnode/sessions/place/record`)).stdout.trim()
 
 test.each([
-  ['as long as a socket may be', `/var/tmp/${'x'.repeat(63)}`, /^\/var\/tmp\/x{63}\/\d+\.1\.all\.q\/jnode\/sock$/],
-  ['longer', `/var/tmp/${'x'.repeat(90)}`, /^\/tmp\/jnode\.\w{8}\/sock$/],
-])('a TMPDIR %s', async (_, directory, where) => {
-  await jobsIn(directory)
+  ['as long as a socket may be', `/var/tmp/${'x'.repeat(63)}`, /^\/var\/tmp\/x{63}\/\d+\.1\.all\.q\/jnode\/sock$/, '1777'],
+  ['longer', `/var/tmp/${'x'.repeat(90)}`, /^\/tmp\/jnode\.\w{8}\/sock$/, '1777'],
+  ['that only root may enter', '/var/tmp/xclosed', /^\/tmp\/jnode\.\w{8}\/sock$/, '700'],
+])('a TMPDIR %s', async (_, directory, where, mode) => {
+  await jobsIn(directory, mode)
   const session = await jnode.ok('start place --host head --node node1')
   expect(await socketOf()).toMatch(where)
   expect((await runCell(lab, session.url!, {kernel: null, code: 'print(6 * 7)'})).output).toBe('42\n')
