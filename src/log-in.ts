@@ -41,12 +41,13 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
     if (cluster.kind === 'local') return localLink(canAsk, async (node, nodeSignal, quiet = silent) => (await ssh(quiet)).nodeFromHere(node, nodeSignal))
     const withProgram = async () => {
       const {opensshDoor} = await import('./ssh/openssh.ts')
-      const door = (quiet: boolean) => opensshDoor({env, prompter: quiet ? noPrompter : prompter, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile})
-      const {head, hop} = await door(silent).open(cluster.hops, signal)
+      const door = (quiet: boolean) => opensshDoor({env, prompter: quiet ? noPrompter : prompter, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile})
+      const {head, hop, machine} = await door(silent).open(cluster.hops, signal, cluster.headAddress)
       tell({kind: 'trace', text: `logged in to ${head.label} with the system’s ssh`})
       return {
         head,
         canAsk,
+        machine,
         toNode: async (node: NodeAddress, nodeSignal = signal, quiet = silent) => firstThatWorks(node, (name) => door(quiet).nodeThrough(head, hop, {name, hostKeys: node.hostKeys}, nodeSignal)),
         close: () => head.close(),
       }

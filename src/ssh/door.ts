@@ -4,6 +4,7 @@ import {BeyondSsh2} from './beyond-ssh2.ts'
 import {makeAuth, type Secrets} from './auth.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {checkHostKey, described, hostKeyAlgorithms} from './known-hosts.ts'
+import {machineOf, remember} from './machine.ts'
 import type {Prompter} from './prompt.ts'
 import type {Remote, Witness} from './remote.ts'
 import {asHop, keyTools, openSsh, type DoorKeeper, type SshRemote} from './transport.ts'
@@ -75,8 +76,8 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
       const head = hops.at(-1)!
       head.address = machines.get(head.label) ?? before ?? null
       const remote = await openSsh(hops.map(withKnownHosts), keeper(null), signal)
-      const machine = machineOf(remote)
-      void machine.then((address) => (address === null ? machines.delete(head.label) : machines.set(head.label, address)))
+      const machine = remote.address === null ? machineOf(remote) : Promise.resolve(remote.address)
+      remember(machines, head.label, machine)
       return {...remote, machine}
     },
     nodeThrough,
@@ -95,13 +96,6 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
 function refuseSecondFactors(hops: readonly Hop[], {secondFactor}: Secrets): void {
   const asking = hops.find(({label}) => secondFactor.has(label))
   if (asking) throw new JnodeError('login-failed', `${asking.label} asks for more than a key or a password to log in, and nobody is here to answer`, {hint: 'Log in yourself.'})
-}
-
-/** Which of the machines of one name this is: the address that was dialled here, else the one that its sshd tells. */
-async function machineOf(remote: SshRemote): Promise<string | null> {
-  if (remote.address !== null) return remote.address
-  const [answer] = await remote.run(['echo "$SSH_CONNECTION"']).catch(() => [])
-  return /^\S+ \S+ (\S+) \S+$/m.exec(answer?.stdout ?? '')?.[1] ?? null
 }
 
 /** The user's keys and account on the head node serve on its nodes too. */

@@ -6,22 +6,32 @@ import {quote} from '../shell.ts'
 import {targetText, type Target} from '../target.ts'
 import type {DoorOptions, Node} from './door.ts'
 import {resolveHops, type Hop} from './host-config.ts'
+import {isGone, isOneOfSeveral, machineOf, remember, wordsFor} from './machine.ts'
 import {joinMaster, openMaster, type Master, type MasterOptions} from './master.ts'
 import {printable} from './login.ts'
 
-export function opensshDoor({env, prompter, witness, tell, knownHosts, nodesFile}: Pick<DoorOptions, 'env' | 'prompter' | 'witness' | 'tell' | 'knownHosts' | 'nodesFile'>) {
+export function opensshDoor({env, prompter, machines, witness, tell, knownHosts, nodesFile}: Pick<DoorOptions, 'env' | 'prompter' | 'machines' | 'witness' | 'tell' | 'knownHosts' | 'nodesFile'>) {
   const options = (hop: Hop, signal: AbortSignal): MasterOptions => ({env, prompter, label: hop.label, tell, signal, failure: (said) => failureOf(hop, said)})
   return {
-    /** Over the user's own ControlMaster where there is one; it is left open. */
-    async open(targets: readonly Target[], signal: AbortSignal): Promise<{head: Master; hop: Hop}> {
+    /** Over the user's own ControlMaster where there is one; it is left open. `machine`: as for ssh2's door. */
+    async open(targets: readonly Target[], signal: AbortSignal, before?: string): Promise<{head: Master; hop: Hop; machine: Promise<string | null>}> {
       if (process.platform === 'win32') throw new JnodeError('usage', 'The ssh program of Windows cannot share one connection, so jnode cannot log in with it', {hint: 'Leave out --transport openssh.'})
       const hops = await resolveHops(targets, {env, signal})
       witness?.({kind: 'way', hops: hops.map(({label}) => label)})
       const hop = hops.at(-1)!
       const theirs = hop.controlPath === null ? null : await joinMaster(hop.controlPath, {env, label: hop.label})
-      if (theirs) return {head: theirs, hop}
+      if (theirs) return {head: theirs, hop, machine: Promise.resolve(null)}
       const files = knownHosts === null ? [] : ['-o', `UserKnownHostsFile=${[knownHosts, ...hop.userKnownHostsFiles].map((file) => `"${file}"`).join(' ')}`]
-      return {head: await openMaster([...files, ...signsOfLife(hop), ...argumentsFor(targets)], options(hop, signal)), hop}
+      hop.address = machines.get(hop.label) ?? before ?? null
+      const words = await wordsFor(targets.at(-1)!, hop, {env, signal})
+      const logIn = (pin: readonly string[]) => openMaster([...pin, ...files, ...signsOfLife(hop), ...argumentsFor(targets)], options(hop, signal))
+      const head = await logIn(words).catch((error: unknown) => {
+        if (words.length === 0 || !isGone(error)) throw error
+        return logIn([])
+      })
+      const machine = machineOf(head).then(async (address) => (address === null || hops.length > 1 || (await isOneOfSeveral(hop, address)) ? address : null))
+      remember(machines, hop.label, machine)
+      return {head, hop, machine}
     },
     async nodeThrough(head: Master, headHop: Hop, node: Node, signal: AbortSignal): Promise<Master> {
       const hop = {...headHop, alias: node.name, host: node.name, port: 22, label: `${headHop.user}@${node.name}`}

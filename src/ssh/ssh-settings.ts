@@ -8,6 +8,8 @@ import type {Target} from '../target.ts'
 export interface HostConfigDeps {
   /** As `ssh -F`; ssh's own files when not given. */
   configFile?: string
+  /** Further options of ssh, which come before what its files say. */
+  words?: readonly string[]
   /** The ssh program, `ssh` on PATH when not given. */
   program?: string
   env?: NodeJS.ProcessEnv
@@ -26,7 +28,7 @@ export type Settings = ReadonlyMap<string, readonly string[]>
 /** Everything ssh has set for this target, its own defaults included. Throws `config` with its words when it refuses. */
 export async function settingsOf(target: Target, deps: HostConfigDeps): Promise<Settings> {
   // An argument vector, never a shell; `--` and the check in target.ts keep a name from becoming an option.
-  const args = ['-G', ...(deps.configFile ? ['-F', deps.configFile] : [])]
+  const args = ['-G', ...(deps.configFile ? ['-F', deps.configFile] : []), ...(deps.words ?? [])]
   if (target.user !== null) args.push('-l', target.user)
   if (target.port !== null) args.push('-p', String(target.port))
   const answer = await run(deps.program ?? 'ssh', [...args, '--', target.host], deps)

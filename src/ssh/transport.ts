@@ -10,6 +10,7 @@ import {algorithmsFor} from './algorithms.ts'
 import type {AuthSession} from './auth.ts'
 import {dial, unreachable} from './dial.ts'
 import type {Hop} from './host-config.ts'
+import {isGone} from './machine.ts'
 import type {KeyTools} from './identities.ts'
 import {pausable} from './pausable.ts'
 import type {Remote, Witness} from './remote.ts'
@@ -59,8 +60,7 @@ export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: A
       const before = chain.at(-1)
       const enter = (place: Hop) => (before ? before.next(place, door, signal) : logInTo(place, {door, depth: 0, dial: () => dial(place, door.witness, signal), signal}))
       chain.push(await enter(hop).catch((error: unknown) => {
-        // That machine is gone, or is another one now: any of those that have the name will do.
-        if (hop.address === null || !(error instanceof JnodeError) || (error.code !== 'unreachable' && error.code !== 'host-key')) throw error
+        if (hop.address === null || !isGone(error)) throw error
         return enter({...hop, address: null})
       }))
     }

@@ -253,15 +253,17 @@ describe('a head node that is really several, under one name', () => {
   const A = '10.10.2.1'
   const B = '10.10.3.1'
   const head = (address: string) => lab.sshd('head', {port: 2204, address, settings: ''})
-  const known = (host: HostName) => lab.exec(host, 'alice', 'sed -n s/^head,/login,/p ~/.ssh/known_hosts >~/login && cat ~/login >>~/.ssh/known_hosts && rm ~/login')
+  const known = (host: HostName) => lab.exec(host, 'alice', 'sed -n s/^head,/login,[login]:2204,/p ~/.ssh/known_hosts >~/login && cat ~/login >>~/.ssh/known_hosts && rm ~/login')
   const accepted = async (address: string) => Number((await lab.exec('head', 'root', `grep -c '^Accepted .* for alice' /var/log/sshd-2204-${address}.log || true`, {cwd: '/'})).stdout)
 
   const connectedAgain = (times: number) => until('the tunnel is back', async () => (await onLaptop('tac ~/.local/state/jnode/keeper.log | sed "/ keeping /q"')).split('Connected again').length > times, 60_000)
 
-  test('the one that was taken is taken again, and another one when it has died', async () => {
+  test.each(['ssh2', 'openssh'])('the one that was taken is taken again, and another one when it has died: %s', async (transport) => {
+    const who: Who = {env: {JNODE_TRANSPORT: transport}}
+    const ok = (line: string) => jnode.ok(line, who)
     await known('laptop')
     const stopB = await head(B)
-    const session = await jnode.ok('start several --host login:2204 --jump gateway')
+    const session = await ok('start several --host login:2204 --jump gateway')
     expect(await answers(lab, session.url!)).toEqual(OPEN)
     const logins = await accepted(B)
     // The name's first address, as the gateway's resolver sorts them, works from now on; yet the session stays where it was.
@@ -271,16 +273,16 @@ describe('a head node that is really several, under one name', () => {
     await connectedAgain(1)
     expect([await accepted(A) - atA, await accepted(B) - logins]).toEqual([0, 1])
     // Without a keeper as well.
-    await jnode.ok('disconnect several')
-    expect((await jnode.run('logs several')).exitCode).toBe(0)
-    await jnode.ok('connect several')
+    await ok('disconnect several')
+    expect((await jnode.run('logs several', who)).exitCode).toBe(0)
+    await ok('connect several')
     expect([await accepted(A) - atA, await accepted(B) - logins]).toEqual([0, 3])
     await stopB()
     await connectedAgain(1)
     expect(await answers(lab, session.url!)).toEqual(OPEN)
     expect(await accepted(A) - atA).toBe(1)
-    await jnode.ok('disconnect several')
-    await jnode.ok('stop several')
+    await ok('disconnect several')
+    await ok('stop several')
     expect(await accepted(A) - atA).toBe(2)
     await nothingLeft(lab)
   })

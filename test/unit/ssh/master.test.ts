@@ -29,7 +29,7 @@ async function laptop(config: (home: string) => string, {temporaryName = 't'} = 
     else process.env['TMPDIR'] = before
   })
   process.env['TMPDIR'] = temporary
-  const door = opensshDoor({env, prompter: noPrompter, witness: () => {}, tell: () => {}, knownHosts: null, nodesFile: join(home, 'nodes')})
+  const door = opensshDoor({env, prompter: noPrompter, machines: new Map(), witness: () => {}, tell: () => {}, knownHosts: null, nodesFile: join(home, 'nodes')})
   return {home, env, temporary, door}
 }
 
