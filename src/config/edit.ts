@@ -68,7 +68,8 @@ function keyText(key: string): string {
 }
 
 function lineText({key, value, why}: LearntLine): string {
-  const comment = `# learnt: ${why.replace(/\s+/g, ' ')}`
+  // TOML takes no control characters in comments.
+  const comment = `# learnt: ${why.replace(/\s+/g, ' ').replace(/\p{Cc}/gu, '?')}`
   return key === undefined ? comment : `${key} = ${value}  ${comment}`
 }
 

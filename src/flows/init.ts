@@ -8,8 +8,9 @@ import {qsubArguments, type ResourceUse} from '../sge/qsub.ts'
 import {discoverSite, type Site} from '../sge/site.ts'
 import type {Remote} from '../ssh/remote.ts'
 import {clockText} from '../time.ts'
-import type {Answer, Deps} from './deps.ts'
+import type {Answer, ClusterLink, Deps} from './deps.ts'
 import {learntLines, type Usual} from './learnt-lines.ts'
+import {lookAtRoutes, type SiteRoutes} from './look-at-routes.ts'
 import {reportOf, type SiteReport} from './site-report.ts'
 
 export interface InitInput {
@@ -44,6 +45,8 @@ export async function init(input: InitInput, deps: Deps): Promise<InitResult> {
   try {
     deps.tell({kind: 'step', id: 'learn', title: 'Learn the site'})
     const {site, report} = await learn(link.head, cluster, signal)
+    deps.tell({kind: 'progress', text: 'looking at the routes to the nodes'})
+    report.routes = await learnRoutes(site, link, {deps, signal})
     deps.tell({kind: 'done', text: `Learnt ${site.engine} on ${link.head.label}`})
     const usual = await settle(report, input.answer)
     for (const why of await check(link.head, {site, report, usual}, signal)) deps.tell({kind: 'warning', text: why})
@@ -62,31 +65,19 @@ const EVERYTHING = {parallelEnvironments: true, resources: true, account: true}
 
 async function learn(head: Remote, cluster: ClusterTarget, signal: AbortSignal): Promise<{site: Site; report: SiteReport}> {
   const [site, jupyters] = await askAll(head.run, [discoverSite({setup: cluster.sgeSetup, learn: EVERYTHING}), findJupyterPlaces()], {signal})
-  const report = reportOf(site, jupyters, {memory: null, gpu: null})
-  const nodes = (site.hosts ?? []).filter(({name, up}) => up && name !== 'global').slice(0, 2)
-  report.nodesReached = await Promise.all(nodes.map(async ({name}) => ({node: name, reached: await answersSsh(head, name, signal)})))
-  return {site, report}
+  return {site, report: reportOf(site, jupyters, {memory: null, gpu: null})}
 }
 
-const SSH_WITHIN_MS = 5000
-
-/** Over a stream as the routes use it: a head node that forwards nothing, or a firewall, shows here. */
-async function answersSsh(head: Remote, node: string, signal: AbortSignal): Promise<boolean> {
-  const within = AbortSignal.any([signal, AbortSignal.timeout(SSH_WITHIN_MS)])
-  try {
-    const stream = await head.open({kind: 'tcp', host: node, port: 22}, within)
-    return await new Promise<boolean>((resolve) => {
-      const end = (answer: boolean) => {
-        stream.destroy()
-        resolve(answer)
-      }
-      stream.once('data', (data: Buffer) => end(data.toString('latin1').startsWith('SSH-')))
-      stream.once('error', () => end(false)).once('close', () => end(false))
-      within.addEventListener('abort', () => end(false), {once: true})
-    })
-  } catch {
-    return false
-  }
+/** On one node that is up; on the head node itself only where no other is. */
+async function learnRoutes({hosts, hostname}: Site, link: ClusterLink, {deps, signal}: {deps: Deps; signal: AbortSignal}): Promise<SiteRoutes | null> {
+  const up = (hosts ?? []).filter((host) => host.up && host.name !== 'global').map(({name}) => name)
+  const node = up.find((name) => name.split('.')[0] !== hostname.split('.')[0]) ?? up[0]
+  if (node === undefined) return null
+  const routes = await lookAtRoutes({link, node, signal, deps})
+  if (routes.looks.some(({works}) => works)) return routes
+  const hint = routes.ask.length === 0 ? undefined : `Ask the cluster’s support for ${routes.ask.join(', or for ')}.`
+  deps.tell({kind: 'warning', text: `No route to ${node} was seen to work; \`jnode doctor --job\` tries each with a job`, ...(hint === undefined ? {} : {hint})})
+  return routes
 }
 
 const USUAL_SECONDS = 8 * 3600

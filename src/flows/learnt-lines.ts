@@ -101,11 +101,11 @@ function jupyterPlaces({jupyters}: SiteReport): string {
 }
 
 /** What one wants to know when reading the file, though no key says it. */
-function placeLines({queues, home, scratch, nodesReached}: SiteReport): LearntLine[] {
+function placeLines({queues, home, scratch, routes}: SiteReport): LearntLine[] {
   return [
     ...(queues === null ? [] : [{why: `queues that you may use: ${queuesText(queues)}`}]),
     {why: `home ${home}${scratch.length > 0 ? `; large files: ${scratch.join(', ')}` : ''}`},
-    ...(nodesReached.length === 0 ? [] : [{why: routesText(nodesReached)}]),
+    ...routeLines(routes),
   ]
 }
 
@@ -113,12 +113,19 @@ function queuesText(queues: NonNullable<SiteReport['queues']>): string {
   return queues.map(({name, runSeconds}) => (runSeconds === null ? name : `${name} (at most ${spokenDuration(runSeconds * 1000)})`)).join(', ') || 'none'
 }
 
-function routesText(nodes: SiteReport['nodesReached']): string {
-  const silent = nodes.filter(({reached}) => !reached).map(({node}) => node)
-  const seen = silent.length === 0
-    ? `nodes answer SSH through the head node (${nodes.map(({node}) => node).join(', ')}), as routes socket and node need it`
-    : `${silent.join(', ')} did not answer SSH through the head node: routes socket and node need that, the others do not`
-  return `${seen}; which routes work, \`jnode doctor --job\` finds out with a short job`
+function routeLines(routes: SiteReport['routes']): LearntLine[] {
+  const all = '`jnode doctor --job` tries each with a short job'
+  if (routes === null) return [{why: `routes are not known: no node was up; ${all}`}]
+  const {node, looks, ask} = routes
+  const first = looks.find(({works}) => works)
+  const sum = first !== undefined
+    ? `--route auto takes ${first.route}, the safest that was seen to work`
+    : `no route was seen to work${ask.length === 0 ? '' : `: ask the cluster’s support for ${ask.join(', or for ')}`}`
+  return [...looks.map((look) => ({why: routeText(look)})), {why: `${sum}; seen on ${node}, ${all}`}]
+}
+
+function routeText({route, works, seen}: NonNullable<SiteReport['routes']>['looks'][number]): string {
+  return `route ${route} ${works === null ? 'is not known without a job' : works ? 'works' : 'does not work'}: ${seen}`
 }
 
 function list(items: readonly string[]): string {

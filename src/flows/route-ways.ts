@@ -7,7 +7,8 @@ import {onNode} from '../tunnel/ssh-leg.ts'
 import {headAddresses, openHeadLeg, openReverseLeg, sshPlace, type Reached} from './ssh-legs.ts'
 import {dropLeg, openRelay, type Relay} from './legs.ts'
 import {checkListenerOwner, whoListens} from './listener-owner.ts'
-import {closed, hostOf, mustForward, NODES_MUST_FORWARD, openedWithin, prove, type Proof, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
+import {closed, hostOf, openedWithin, prove, type Proof, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
+import {noDirectStream, noPortsOnNode, noSocketsOnNode, noStreamsOnHead, noStreamsOnNode} from './route-refusals.ts'
 
 /** `asking`: whether a person may be asked for a secret of the node. */
 export type Attempt = (context: RouteContext, asking: boolean) => Promise<ServerWay>
@@ -22,14 +23,14 @@ async function socketWay(context: RouteContext, asking: boolean): Promise<Server
   if (endpoint.kind !== 'socket') throw closed('the server listens on a port', null)
   const reached = overNode(node, endpoint)
   const proof = await proveOrClose(reached, reached.open, context)
-  if (!proof.works) throw closed(`the SSH server of ${nodeName} opens no streams to sockets: ${proof.why}`, NODES_MUST_FORWARD)
+  if (!proof.works) throw noSocketsOnNode(nodeName, proof.why)
   return way('socket', reached, context, node)
 }
 
 async function nodeWay(context: RouteContext, asking: boolean): Promise<ServerWay> {
   const {endpoint, nodeName} = context
   const node = await context.login(asking)
-  const refused = (why: string) => closed(`the SSH server of ${nodeName} opens no streams to its own ports: ${why}`, NODES_MUST_FORWARD)
+  const refused = (why: string) => noPortsOnNode(nodeName, why)
   if (endpoint.kind === 'socket') return way('node', await throughRelay(context, LOOPBACK, async ({at}) => overNode(node, at), refused), context, node)
   await checkListenerOwner({...endpoint, nodeName, script: whoListens(endpoint)}, node, context.signal)
   const reached = overNode(node, endpoint)
@@ -54,9 +55,7 @@ async function headWay(context: RouteContext): Promise<ServerWay> {
   }
   const proof = await proveOrClose(plain, plain.open, context)
   if (proof.works) return way('head', plain, context)
-  const byHead = (why: string) => closed(`${link.head.label} opens no streams to its own sockets and ports: ${why}`, mustForward(hostOf(link.head)))
-  const byNode = (why: string) => closed(`the SSH server of ${nodeName} opens no streams for ssh on ${hostOf(link.head)}: ${why}`, NODES_MUST_FORWARD)
-  const refused = (why: string, opened: boolean) => (opened ? byNode(why) : byHead(why))
+  const refused = (why: string, opened: boolean) => (opened ? noStreamsOnNode(nodeName, link.head, why) : noStreamsOnHead(link.head, why))
   // The job has no help for a server on a port.
   if (endpoint.kind === 'tcp') throw refused(proof.why, !proof.refused)
   const listen = proof.refused ? 'port' : 'socket'
@@ -72,14 +71,14 @@ async function directWay(context: RouteContext): Promise<ServerWay> {
   // As the head calls the node: the network that both are in.
   const addresses = [...(await ask(head.run, headAddresses(record.names), {signal})), ...record.addresses]
   const late = () => closed(`${nodeName} does not answer ${hostOf(head)}`, null)
-  const refused = (why: string) => (/prohibited/i.test(why) ? closed(`${head.label} may not open streams to ${nodeName}: ${why}`, mustForward(hostOf(head))) : closed(`${hostOf(head)} cannot connect to a port of ${nodeName}: ${why}`, `TCP connections from ${hostOf(head)} to ports above 1023 of the compute nodes`))
+  const refused = (why: string) => noDirectStream(nodeName, head, why)
   const reached = await throughRelay(context, addresses, async ({at}) => ({open: () => openedWithin(CONNECT_MS, head.open(at), {clock: deps.clock, late}), lost: NEVER, close: async () => {}}), refused, 'direct')
   return way('direct', reached, context)
 }
 
 async function reverseWay(context: RouteContext): Promise<ServerWay> {
   const {link} = context
-  const refused = (why: string) => closed(`${link.head.label} opens no streams to its own sockets and ports: ${why}`, mustForward(hostOf(link.head)))
+  const refused = (why: string) => noStreamsOnHead(link.head, why)
   for (const fresh of [false, true]) {
     const plain = await openReverseLeg(context, null, fresh)
     const proof = plain && (await proveOrClose(plain, plain.open, context))

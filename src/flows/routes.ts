@@ -75,7 +75,7 @@ export function noRoute({trials, failures}: RouteSearch, {nodeName, link}: Pick<
 }
 
 /** The safest first, and no more than one to choose in its place. */
-function whatToAsk(trials: readonly RouteTrial[], {head}: ClusterLink): string[] {
+export function whatToAsk(trials: readonly Pick<RouteTrial, 'ask'>[], {head}: ClusterLink): string[] {
   const asks = [...new Set(trials.map(({ask}) => ask).filter((ask) => ask !== null))]
   // A head that opens nothing is in the way of every route: nothing else helps without that.
   if (asks[0] === mustForward(hostOf(head))) return [asks[0]]
@@ -179,19 +179,31 @@ async function staggered(clock: Clock, [one, other]: readonly [Trying, Trying], 
 type Trying = () => Promise<ServerWay | null>
 
 async function logInToNode({link, record, nodeName}: Ground, asking: boolean, signal: AbortSignal): Promise<Remote> {
-  const login = async () => {
-    if (asking) return link.toNode(nodeAddress(record), signal)
-    const limit = AbortSignal.timeout(LOGIN_MS)
-    try {
-      return await link.toNode(nodeAddress(record), AbortSignal.any([signal, limit]), true)
-    } catch (error) {
-      if (limit.aborted && !signal.aborted) throw closed(`${nodeName} does not answer on port 22 of SSH within ${LOGIN_MS / 1000} s`, unreachableAsk(link))
-      throw error
-    }
-  }
-  return login().catch((error: unknown) => {
-    throw error instanceof JnodeError && error.code !== 'host-key' ? loginRefused(error, {link, nodeName}) : error
+  const node = nodeAddress(record)
+  if (!asking) return logInSilently({link, node, nodeName, limitMs: LOGIN_MS}, signal)
+  return link.toNode(node, signal).catch((error: unknown) => {
+    throw whyNotIn(error, {link, nodeName})
   })
+}
+
+export interface SilentLogin extends Pick<Ground, 'link' | 'nodeName'> {
+  node: NodeAddress
+  limitMs: number
+}
+
+/** Nobody is asked anything. Throws `no-route` with what to ask for, or `host-key`. */
+export async function logInSilently({link, node, nodeName, limitMs}: SilentLogin, signal: AbortSignal): Promise<Remote> {
+  const limit = AbortSignal.timeout(limitMs)
+  try {
+    return await link.toNode(node, AbortSignal.any([signal, limit]), true)
+  } catch (error) {
+    if (limit.aborted && !signal.aborted) throw closed(`${nodeName} does not answer on port 22 of SSH within ${limitMs / 1000} s`, unreachableAsk(link))
+    throw whyNotIn(error, {link, nodeName})
+  }
+}
+
+function whyNotIn(error: unknown, where: Pick<Ground, 'link' | 'nodeName'>): unknown {
+  return error instanceof JnodeError && error.code !== 'host-key' ? loginRefused(error, where) : error
 }
 
 const unreachableAsk = ({head}: ClusterLink) => `TCP connections from ${hostOf(head)} to port 22 of the compute nodes, with an SSH server there`

@@ -8,6 +8,7 @@ import {oneHostEnvironments} from '../sge/choose.ts'
 import {chooseGpu, chooseMemory, gpuCandidates, memoryCandidates} from '../sge/choose-resources.ts'
 import type {ResourceUse} from '../sge/qsub.ts'
 import type {Site} from '../sge/site.ts'
+import type {SiteRoutes} from './look-at-routes.ts'
 
 /** What `init --json` shows as `learnt`; null where the site does not say. */
 export interface SiteReport {
@@ -42,8 +43,8 @@ export interface SiteReport {
   defaultProject: string | null
   jupyters: JupyterPlace[]
   nodes: number | null
-  /** Nodes whose SSH server answers from the head node, of those that were asked. */
-  nodesReached: {node: string; reached: boolean}[]
+  /** As far as they can be seen without a job; null where no node was up. */
+  routes: SiteRoutes | null
 }
 
 const NOTHING_ASKED = {slots: 1, memoryBytes: null, gpus: 0, queue: null}
@@ -76,7 +77,7 @@ export function reportOf(site: Site, jupyters: JupyterPlace[], configured: Confi
     defaultProject: site.defaultProject,
     jupyters,
     nodes: site.hosts?.filter(({name}) => name !== 'global').length ?? null,
-    nodesReached: [],
+    routes: null,
   }
 }
 

@@ -7,7 +7,8 @@ import type {Endpoint} from '../ssh/remote.ts'
 import {headLegScript, reverseProgram} from '../tunnel/ssh-leg.ts'
 import type {OpenToServer} from '../tunnel/tunnel.ts'
 import {askForLeg, dropLeg, legListens} from './legs.ts'
-import {closed, hostOf, loginsToNodes, mustForward, within, type RouteContext} from './route-context.ts'
+import {closed, hostOf, loginsToNodes, within, type RouteContext} from './route-context.ts'
+import {noLoginToHead} from './route-refusals.ts'
 
 /** Streams to the server's end of a leg, not proved yet. */
 export interface Reached {
@@ -17,14 +18,22 @@ export interface Reached {
 }
 
 /** Where the head's ssh goes, and which keys must be shown there. */
-export function sshPlace({names, hostKeys}: JobRecord): {names: string[]; hostKeys: string[]} {
+export function sshPlace({names, hostKeys}: Pick<JobRecord, 'names' | 'hostKeys'>): {names: string[]; hostKeys: string[]} {
   return {names, hostKeys: hostKeys.map(({type, key}) => `${type} ${key}`)}
 }
 
 const HEAD_LEG_MS = 30_000
 
+/** What a leg of the head's ssh needs to know. */
+export interface HeadLegGround extends Pick<RouteContext, 'nodeName' | 'signal'> {
+  link: Pick<RouteContext['link'], 'head'>
+  record: Pick<JobRecord, 'names' | 'hostKeys'>
+  facts: Pick<RouteContext['facts'], 'remoteDir'>
+  deps: Pick<RouteContext['deps'], 'clock' | 'randomHex'>
+}
+
 /** Starts ssh on the head. Throws `no-route` with ssh's own words where it cannot log in to the node. */
-export async function openHeadLeg(context: RouteContext, listen: 'socket' | 'port', to: Endpoint): Promise<Reached> {
+export async function openHeadLeg(context: HeadLegGround, listen: 'socket' | 'port', to: Endpoint): Promise<Reached> {
   const {link: {head}, record, facts, nodeName, signal, deps} = context
   const stopping = new AbortController()
   const said: string[] = []
@@ -66,7 +75,7 @@ function aborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-function headRefused({link: {head}, nodeName}: RouteContext, why: string) {
+function headRefused({link: {head}, nodeName}: HeadLegGround, why: string) {
   const isRefused = /denied|authentication|verification/i.test(why)
   return closed(`ssh on ${hostOf(head)} does not get to ${nodeName}: ${why}`, isRefused ? loginsToNodes(head) : null)
 }
@@ -79,14 +88,14 @@ export function headAddresses(names: readonly string[]): Ask<string[]> {
   }
 }
 
-interface HeadHost {
+export interface HeadHost {
   user: string
   names: string[]
   hostKeys: string[]
 }
 
 /** The very host that we are logged in to: a name may mean several. */
-const whoIsTheHead: Ask<HeadHost> = {
+export const whoIsTheHead: Ask<HeadHost> = {
   script: `echo "user $(id -un)"
 for name in "$(hostname -f 2>/dev/null)" "$(hostname)" $(hostname -I 2>/dev/null); do echo "name $name"; done
 for file in /etc/ssh/ssh_host_*_key.pub; do [ -r "$file" ] && read -r type key rest <"$file" && echo "key $type $key"; done
@@ -124,7 +133,7 @@ export async function openReverseLeg(context: RouteContext, to: Endpoint | null,
     await close()
     const why = messageOf(error)
     if (to === null && /forwarding failed/.test(why)) return null
-    throw closed(`ssh from the node does not get to ${hostOf(head)}: ${why}`, /forwarding failed/.test(why) ? mustForward(hostOf(head)) : `SSH logins from the compute nodes to ${hostOf(head)} without a password`)
+    throw noLoginToHead(head, why)
   }
 }
 

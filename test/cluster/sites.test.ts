@@ -3,6 +3,7 @@ import {afterAll, afterEach, beforeAll, expect, test} from 'vitest'
 import type {InitResult} from '../../src/flows/init.ts'
 import {answers, jnodeIn, nothingLeft, OPEN, sweep} from './jnode.ts'
 import {until} from './run.ts'
+import {siteIn} from './site.ts'
 import {NODES, fqdn} from './topology.ts'
 import {useLab} from './use-lab.ts'
 
@@ -26,7 +27,7 @@ beforeAll(async () => {
 })
 
 afterEach(async ({task}) => {
-  await lab.exec('laptop', 'alice', 'rm -rf ~/.config/jnode')
+  await lab.exec('laptop', 'alice', 'rm -rf ~/.config/jnode ~/.local/state/jnode/known_nodes')
   if (task.result?.state === 'fail') await sweep(lab)
   await putBack()
 })
@@ -100,9 +101,15 @@ async function gives(expected: {pe: string; resources: string[]}, {more = '', un
   expect(await answers(lab, session.url!)).toEqual(OPEN)
 }
 
+/** But the key of the node that init has looked at. */
+async function leavesNothing(): Promise<void> {
+  await lab.exec('laptop', 'alice', 'rm -rf ~/.local/state/jnode/known_nodes')
+  await nothingLeft(lab)
+}
+
 async function stops(): Promise<void> {
   await jnode.ok('stop nb')
-  await nothingLeft(lab)
+  await leavesNothing()
 }
 
 test('smp, and h_vmem counted per slot', async () => {
@@ -144,7 +151,7 @@ test('a job must name its time, and two resources for memory', async () => {
   await stops()
   const timeless = await jnode.fails(`start nb --host head ${WANTED}`, UNCONFIGURED)
   expect(timeless).toMatchObject({exitCode: 5, code: 'never-runs', message: expect.stringContaining('h_rt') as string})
-  await nothingLeft(lab)
+  await leavesNothing()
 })
 
 test('no parallel environment at all: one sentence before anything is submitted, and one core works', async () => {
@@ -156,7 +163,7 @@ test('no parallel environment at all: one sentence before anything is submitted,
       exitCode: 5, code: 'never-runs', message: 'This cluster has no parallel environment, so no job can have 4 slots', hint: expect.stringContaining('--cores 1') as string,
     })
   }
-  await nothingLeft(lab)
+  await leavesNothing()
   const session = await jnode.ok('start nb --mem 2G')
   expect(await asked(session.jobId!)).toEqual({pe: undefined, resources: ['mem_free=2G']})
   await stops()
@@ -257,6 +264,27 @@ test('Jupyter in a module, in an environment of conda, or in ~/.local/bin: each 
   } finally {
     await lab.exec('head', 'alice', 'rm -rf ~/.bash_profile ~/tools ~/apps ~/miniforge3 ~/.local/bin')
   }
+})
+
+test('init tells which routes work without a job: on nodes whose sshd opens no sockets, and on nodes that do not answer', async () => {
+  const ways = siteIn(lab)
+  const seen = ({learnt}: InitResult) => learnt.routes!.looks.map(({route, works}) => `${route} ${works}`)
+  try {
+    await ways.set({nodes: ['AllowStreamLocalForwarding no'], internalKey: ['nodes', 'head']})
+    const some = await init()
+    expect(seen(some), JSON.stringify(some.learnt.routes)).toEqual(['socket false', 'node true', 'head true', 'direct true', 'reverse true'])
+    expect(some.table).toMatch(/^# learnt: route socket does not work: the SSH server of node1\.local opens no streams to sockets: .*\n# learnt: route node works: /m)
+    expect(some.table).toMatch(/^# learnt: --route auto takes node, /m)
+    await ways.set({nodesWithoutSshd: true, firewall: 'shut'})
+    const {stderr} = await jnode.run('init --host head --yes --json')
+    expect(stderr).toMatch(/Warning: No route to node1\.local was seen to work; .*\n +Ask the cluster’s support for TCP connections from head to port 22 of the compute nodes, with an SSH server there, or for TCP connections from head to ports above 1023 of the compute nodes\.$/m)
+    const config = (await lab.exec('laptop', 'alice', 'cat ~/.config/jnode/config.toml')).stdout
+    expect(config).toMatch(/^# learnt: route direct does not work: .*\n# learnt: route reverse is not known without a job: .*\n# learnt: no route was seen to work: ask/m)
+    expect(config).not.toMatch(/^route =/m)
+  } finally {
+    await ways.asBefore()
+  }
+  for (const host of ['head', ...NODES] as const) expect((await lab.exec(host, 'root', 'ls -d /tmp/jnode.*; pgrep ssh-agent; ls /home/alice/.ssh/known_hosts', {cwd: '/'})).stdout).toBe('')
 })
 
 test('a qstat that by default tells of ended jobs, of each slot by itself, and queue by queue', async () => {

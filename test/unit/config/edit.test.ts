@@ -31,6 +31,12 @@ test('an empty file gets the table', () => {
   expect(edit('')).toEqual({text: TABLE, table: TABLE.trim(), kept: []})
 })
 
+test('a reason in words of a strange program stays a comment of one line', () => {
+  const {text} = edit('', [{why: 'it said\n\u001B[31mno\u0007'}, ...LINES.slice(1)])
+  expect(text).toContain('# learnt: it said ?[31mno?\n')
+  expect(parse(text)).toMatchObject({clusters: {hpc: {pe: 'smp'}}})
+})
+
 test('a new table goes to the end, and all else stays byte for byte', () => {
   expect(edit(OTHERS).text).toBe(`${OTHERS}\n${TABLE}`)
   expect(edit(OTHERS.trimEnd()).text).toBe(`${OTHERS}\n${TABLE}`)
