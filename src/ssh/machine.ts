@@ -7,8 +7,8 @@ import {settingsOf, type HostConfigDeps, type Settings} from './ssh-settings.ts'
 import type {Target} from '../target.ts'
 
 /** The address that the host's sshd says it was reached at; null where it does not tell. */
-export async function machineOf({run}: Pick<Remote, 'run'>): Promise<string | null> {
-  const [answer] = await run(['echo "$SSH_CONNECTION"']).catch(() => [])
+export async function machineOf({run}: Pick<Remote, 'run'>, signal?: AbortSignal): Promise<string | null> {
+  const [answer] = await run(['echo "$SSH_CONNECTION"'], signal ? {signal} : {}).catch(() => [])
   return /^\S+ \S+ (\S+) \S+$/m.exec(answer?.stdout ?? '')?.[1] ?? null
 }
 

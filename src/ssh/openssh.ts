@@ -29,7 +29,9 @@ export function opensshDoor({env, prompter, machines, witness, tell, knownHosts,
         if (words.length === 0 || !isGone(error)) throw error
         return logIn([])
       })
-      const machine = machineOf(head).then(async (address) => (address === null || hops.length > 1 || (await isOneOfSeveral(hop, address)) ? address : null))
+      // Before anything else is run there: the host may take one command at a time.
+      const told = await machineOf(head, signal)
+      const machine = Promise.resolve(told === null || hops.length > 1 || (await isOneOfSeveral(hop, told)) ? told : null)
       remember(machines, hop.label, machine)
       return {head, hop, machine}
     },
