@@ -14,7 +14,7 @@ const INSIDE = {internalKey: ['nodes'], onlyInternal: true} as const
 afterEach(async ({task}) => {
   await site.asBefore()
   if (task.result?.state === 'fail') await sweep(lab)
-  await lab.exec('laptop', 'alice', 'rm -rf ~/.local/state/jnode/routes ~/.local/state/jnode/known_nodes')
+  await lab.exec('laptop', 'alice', 'rm -rf ~/.local/state/jnode/{routes,known_nodes,sessions}')
 })
 
 const answer = async (url: string) => (await runCell(lab, url, {kernel: null, code: 'import os; print(os.environ["JOB_ID"])'})).output.trim()
