@@ -5,6 +5,7 @@
 import {createHash} from 'node:crypto'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError, throwIfAborted} from '../errors.ts'
+import {isAlive} from '../flows/alive.ts'
 import type {ClusterLink, ConnectOptions, NodeAddress} from '../flows/deps.ts'
 import type {Tell} from '../flows/events.ts'
 import type {Remote} from '../ssh/remote.ts'
@@ -30,7 +31,6 @@ export interface LinksOptions {
 
 /** Lenders that come and go in the moment of asking are not waited for without end. */
 const TRIES = 10
-const ALIVE_WITHIN_MS = 4000
 
 export function links({stateDir, tell, logIn, nodeBehind, canAsk, ...options}: LinksOptions) {
   let {lending} = options
@@ -64,7 +64,7 @@ export function links({stateDir, tell, logIn, nodeBehind, canAsk, ...options}: L
       const found = await borrow(path, {signal: options.signal, onWaiting: tellWaiting})
       switch (found.kind) {
         case 'lent':
-          if (options.silent && !(await answers(found.link, options.signal))) {
+          if (options.silent && !(await isAlive(found.link, options.signal))) {
             await found.link.close()
             throw new JnodeError('connection-lost', `The connection to ${found.link.head.label} that another jnode has open does not answer`)
           }
@@ -114,7 +114,7 @@ export function links({stateDir, tell, logIn, nodeBehind, canAsk, ...options}: L
       await mine?.base.close()
       if (mine?.shared.usable()) {
         const link = mine.shared.hold(options.silent)
-        if (await answers(link, options.signal)) return link
+        if (await isAlive(link, options.signal)) return link
         await link.close()
         throwIfAborted(options.signal)
         await mine.shared.end()
@@ -139,11 +139,6 @@ export function links({stateDir, tell, logIn, nodeBehind, canAsk, ...options}: L
 
 function isRefusedLogin(error: unknown): boolean {
   return error instanceof JnodeError && error.cause instanceof JnodeError && error.cause.code === 'login-failed'
-}
-
-/** After a loss, a connection that stood before it is in doubt, also when nobody has noticed yet. */
-async function answers({head}: ClusterLink, signal: AbortSignal): Promise<boolean> {
-  return head.run(['true'], {signal, timeoutMs: ALIVE_WITHIN_MS}).then(() => true, () => false)
 }
 
 /** Two commands go the same way when all of this is the same. */

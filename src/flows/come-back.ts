@@ -4,6 +4,7 @@ import type {ClusterTarget} from '../config/cluster.ts'
 import {messageOf, whenAborted} from '../errors.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
+import {isAlive} from './alive.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {noteMachine} from './note-machine.ts'
 import type {OpenSession} from './open-session.ts'
@@ -14,9 +15,6 @@ import {watchJob} from './watch-job.ts'
 
 /** Told to the browser. */
 export const LOST = {lines: ['The connection to the cluster was lost.', 'jnode is connecting again by itself; notebooks and kernels go on meanwhile.'], retryAt: null}
-
-/** A link that does not answer in this time after an upheaval is taken for dead; the signs of life would take longer to miss. */
-export const ALIVE_WITHIN_MS = 4000
 
 export interface ComeBackOptions {
   cluster: ClusterTarget
@@ -34,7 +32,7 @@ export async function comeBack(session: OpenSession, deps: Deps, {signal, cluste
   const {tunnel, facts} = session
   let stands = !linkDead
   const attempt = async (turn: AbortSignal) => {
-    stands &&= await answers(session.link, turn)
+    stands &&= await isAlive(session.link, turn)
     if (stands) await session.way.close()
     else {
       await session.link.close()
@@ -67,10 +65,6 @@ async function noteStart(facts: SessionFacts, link: ClusterLink, deps: Deps, sig
   } catch (error) {
     deps.tell({kind: 'trace', text: `the new start was not saved: ${messageOf(error)}`})
   }
-}
-
-async function answers({head}: ClusterLink, signal: AbortSignal): Promise<boolean> {
-  return head.run([':'], {signal, timeoutMs: ALIVE_WITHIN_MS}).then(() => true, () => false)
 }
 
 async function reach(session: OpenSession, deps: Deps, signal: AbortSignal): Promise<FoundWay> {

@@ -4,7 +4,8 @@
  */
 import {messageOf, JnodeError, whenAborted} from '../errors.ts'
 import {tellCalls} from './calls.ts'
-import {ALIVE_WITHIN_MS, comeBack, LOST} from './come-back.ts'
+import {ALIVE_WITHIN_MS} from './alive.ts'
+import {comeBack, LOST} from './come-back.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
 import {noteEnd} from './last-end.ts'
 import {isAnotherStart} from './reach-server.ts'
