@@ -6,6 +6,7 @@ import type {OwnLink} from './daemon/shared-link.ts'
 import {JnodeError} from './errors.ts'
 import type {ConnectOptions, NodeAddress} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
+import {fileNameOf} from './session/file-name.ts'
 import {BeyondSsh2} from './ssh/beyond-ssh2.ts'
 import type {Door} from './ssh/door.ts'
 import {localRemote} from './ssh/local.ts'
@@ -25,7 +26,7 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
   // Of all connections of this process: nothing is asked twice, and a reconnect need not ask for what was only a password.
   const secrets = emptySecrets()
   const machines = new Map<string, string>()
-  const nodesFileOf = ({name}: ClusterTarget) => join(stateDir, 'known_nodes', encodeURIComponent(name))
+  const nodesFileOf = ({name}: ClusterTarget) => join(stateDir, 'known_nodes', fileNameOf(name))
   const sshTo = async (cluster: ClusterTarget, {quiet, witness}: {quiet: boolean; witness: Witness | undefined}) => {
     const {sshDoor} = await import('./ssh/door.ts')
     const asker = quiet ? noPrompter : prompter

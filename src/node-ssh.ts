@@ -10,6 +10,7 @@ import {ReadStream} from 'node:tty'
 import type {ClusterTarget} from './config/cluster.ts'
 import {JnodeError} from './errors.ts'
 import type {NodeShell} from './flows/node-shell.ts'
+import {fileNameOf} from './session/file-name.ts'
 import type {SessionStore} from './session/local-store.ts'
 import {resolveHops} from './ssh/host-config.ts'
 import {sshArguments, type NodeConfig} from './ssh/node-config.ts'
@@ -34,7 +35,7 @@ export async function nodeConfigOf({session, node, user, hostKeys}: NodeShell, c
     node,
     user,
     pinnedFile: hostKeys.length === 0 ? null : await store.keepHostKeys(cluster.name, session, hostKeys.map((key) => `${node} ${key}\n`).join('')),
-    nodesFile: join(stateDir, 'known_nodes', encodeURIComponent(cluster.name)),
+    nodesFile: join(stateDir, 'known_nodes', fileNameOf(cluster.name)),
     // The keys of the head node serve on its nodes too.
     identityFiles: hops.at(-1)?.identityFiles ?? [],
     proxy: [process.execPath, process.argv[1]!, 'ssh', session, ...flagsTo(cluster, configured), '--stdio', '--quiet'],

@@ -5,6 +5,7 @@
 import {readdir, readFile, rm, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {replaceFile} from '../replace-file.ts'
+import {fileNameOf} from './file-name.ts'
 
 const KEPT_MS = 7 * 86_400_000
 
@@ -25,14 +26,15 @@ export interface EndStore<T extends SessionEnd> {
 
 export function endStore<T extends SessionEnd>(stateDir: string): EndStore<T> {
   const root = join(stateDir, 'ended')
-  const fileOf = (cluster: string, name: string) => join(root, encodeURIComponent(cluster).replace(/^\./, '%2E'), `${name}.json`)
+  const fileOf = (cluster: string, name: string) => join(root, fileNameOf(cluster), `${name}.json`)
   return {
     async note(end) {
       for (const {file, endedAtMs} of await files(root)) if (Date.now() - endedAtMs > KEPT_MS) await rm(file, {force: true}).catch(() => {})
       await replaceFile(fileOf(end.cluster, end.name), `${JSON.stringify(end, null, 2)}\n`).catch(() => {})
     },
     async latest({name, cluster}) {
-      for (const {file} of (await files(root)).sort((a, b) => b.endedAtMs - a.endedAtMs)) {
+      for (const {file, endedAtMs} of (await files(root)).sort((a, b) => b.endedAtMs - a.endedAtMs)) {
+        if (Date.now() - endedAtMs > KEPT_MS) return null
         const end = await readFile(file, 'utf8').then((text) => JSON.parse(text) as T).catch(() => null)
         if (end && (name === null || end.name === name || end.jobId === name) && (cluster === null || end.cluster === cluster)) return end
       }

@@ -7,6 +7,7 @@ import {join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import {replaceFile} from '../replace-file.ts'
 import {sessionFactsSchema, type SessionFacts} from './facts.ts'
+import {fileNameOf} from './file-name.ts'
 
 export interface StoredSessions {
   /** The oldest first. */
@@ -41,8 +42,8 @@ const VERSION = 1
 /** The store below `stateDir`; nothing is made there before the first save. */
 export function openStore(stateDir: string): SessionStore {
   const root = join(stateDir, 'sessions')
-  const fileOf = (cluster: string, name: string) => join(root, fileName(cluster), `${fileName(name)}.json`)
-  const keysOf = (cluster: string, name: string) => join(root, fileName(cluster), `${fileName(name)}.known_hosts`)
+  const fileOf = (cluster: string, name: string) => join(root, fileNameOf(cluster), `${fileNameOf(name)}.json`)
+  const keysOf = (cluster: string, name: string) => join(root, fileNameOf(cluster), `${fileNameOf(name)}.known_hosts`)
   return {
     save: (facts) => save(fileOf(facts.cluster, facts.name), facts),
     load: (cluster, name) => load(fileOf(cluster, name), name),
@@ -69,11 +70,6 @@ async function removeFile(file: string): Promise<void> {
   await rm(file, {force: true}).catch((cause: unknown) => {
     throw cannot('be removed', file, cause)
   })
-}
-
-/** A leading dot is encoded as well, so that no name means the folder itself or the one above. */
-function fileName(name: string): string {
-  return encodeURIComponent(name).replace(/^\./, '%2E')
 }
 
 async function save(file: string, facts: SessionFacts): Promise<void> {

@@ -3,6 +3,7 @@ import {readFile, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import * as z from 'zod'
 import {replaceFile} from '../replace-file.ts'
+import {fileNameOf} from './file-name.ts'
 
 const memorySchema = z.object({
   /** Null when none worked the last time. */
@@ -20,7 +21,7 @@ export interface RouteStore {
 }
 
 export function routeStore(stateDir: string): RouteStore {
-  const fileOf = (cluster: string) => join(stateDir, 'routes', `${encodeURIComponent(cluster).replace(/^\./, '%2E')}.json`)
+  const fileOf = (cluster: string) => join(stateDir, 'routes', `${fileNameOf(cluster)}.json`)
   return {
     async load(cluster) {
       try {

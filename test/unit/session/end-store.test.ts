@@ -39,6 +39,7 @@ test('it goes when its name is taken again, and after a week', async () => {
   expect(await ends.latest(any)).toBeNull()
   await ends.note(end('old'))
   await age('old', 8)
+  expect(await ends.latest(any)).toBeNull()
   await ends.note(end('new'))
   expect(await readdir(join(dir, 'ended', 'hpc'))).toEqual(['new.json'])
 })
