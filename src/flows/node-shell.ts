@@ -1,7 +1,7 @@
 /** The way to a session's compute node for ssh and its kin: who is meant there, which keys it must show, a stream to its sshd. */
 import type {Duplex} from 'node:stream'
 import {ask} from '../ask.ts'
-import {JnodeError, messageOf} from '../errors.ts'
+import {JnodeError, messageOf, whenAborted} from '../errors.ts'
 import {parseRecord} from '../jupyter/record.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
 import type {Remote, StandIn} from '../ssh/remote.ts'
@@ -67,7 +67,7 @@ export async function carryToNode(found: Found, local: {input: NodeJS.ReadableSt
     const stream = await firstThatOpens(link.head, names, signal)
     await new Promise<void>((resolve) => {
       stream.once('close', resolve).once('error', () => resolve())
-      signal.addEventListener('abort', () => stream.destroy(), {once: true})
+      void whenAborted(signal).then(() => stream.destroy())
       local.output.on('error', () => stream.destroy())
       local.input.pipe(stream)
       stream.pipe(local.output)

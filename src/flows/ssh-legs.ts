@@ -1,6 +1,6 @@
 /** The cluster's own `ssh` as a leg of a route: from the head to the node as long as our connection lives, or by the job back to the head. */
 import {ask, type Ask} from '../ask.ts'
-import {messageOf} from '../errors.ts'
+import {messageOf, whenAborted} from '../errors.ts'
 import type {JobRecord} from '../jupyter/record.ts'
 import {quote} from '../shell.ts'
 import type {Endpoint} from '../ssh/remote.ts'
@@ -68,11 +68,9 @@ export async function openHeadLeg(context: HeadLegGround, listen: 'socket' | 'po
   }
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) return reject(signal.reason as Error)
-    signal.addEventListener('abort', () => reject(signal.reason as Error), {once: true})
-  })
+async function aborted(signal: AbortSignal): Promise<never> {
+  await whenAborted(signal)
+  throw signal.reason
 }
 
 function headRefused({link: {head}, nodeName}: HeadLegGround, why: string) {

@@ -1,6 +1,6 @@
 /** What it means when a host does or does not open a stream to a place where perhaps nobody listens. */
 import type {Duplex} from 'node:stream'
-import {JnodeError, messageOf} from '../errors.ts'
+import {JnodeError, messageOf, whenAborted} from '../errors.ts'
 import type {Remote} from '../ssh/remote.ts'
 
 /**
@@ -38,7 +38,7 @@ export function greets(stream: Duplex, signal: AbortSignal): Promise<boolean> {
     }
     stream.once('data', (data: Buffer) => end(data.toString('latin1').startsWith('SSH-')))
     stream.once('error', () => end(false)).once('close', () => end(false)).once('end', () => end(false))
-    signal.addEventListener('abort', () => end(false), {once: true})
+    void whenAborted(signal).then(() => end(false))
   })
 }
 

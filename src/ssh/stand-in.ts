@@ -117,7 +117,7 @@ function connect(here: ServerChannel, there: ClientChannel): void {
     if (code === null) here.exit(signal!, dumped !== undefined && dumped !== '', text ?? '')
     else here.exit(code)
   })
-  void Promise.all([once(there, 'close'), once(there, 'end'), once(there.stderr, 'end')]).then(written).finally(() => here.end())
+  void Promise.all([once(there, 'close'), once(there, 'end'), once(there.stderr, 'end')]).then(written, () => {}).then(() => here.end())
   here.once('close', () => there.close())
 }
 

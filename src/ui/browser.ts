@@ -3,7 +3,7 @@ import {randomBytes} from 'node:crypto'
 import {readFile} from 'node:fs/promises'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
-import {JnodeError} from '../errors.ts'
+import {JnodeError, whenAborted} from '../errors.ts'
 
 const FETCHED_WITHIN_MS = 20_000
 
@@ -34,7 +34,7 @@ export async function openBrowser(url: string, browser: string | null, signal?: 
         const fail = () => reject(new JnodeError('usage', `No browser opened${browser === null ? '' : ` (${browser})`}`, {hint: 'Open the URL yourself, or name a browser with --browser.'}))
         const limit = setTimeout(fail, FETCHED_WITHIN_MS)
         timer.signal.addEventListener('abort', () => clearTimeout(limit))
-        signal?.addEventListener('abort', () => reject(signal.reason as Error), {once: true})
+        if (signal) void whenAborted(signal).then(() => reject(signal.reason as Error))
         child.once('error', fail)
         // xdg-open tells by its exit status that there is no browser.
         child.once('exit', (code) => code !== 0 && fail())
