@@ -1,7 +1,7 @@
 /** Which server is meant of those that a job runs: seen on its node, else told by its log. */
 import {ask, type Ask} from '../ask.ts'
 import {JnodeError, messageOf} from '../errors.ts'
-import {onNode, readRuntimeFile, RUNTIME_FILES, serversOfJob, type FoundServer} from '../jupyter/job-servers.ts'
+import {endpointOnNode, readRuntimeFile, RUNTIME_FILES, serversOfJob, type FoundServer} from '../jupyter/job-servers.ts'
 import {readLog, type LoggedServer} from '../jupyter/log.ts'
 import {quote} from '../shell.ts'
 import type {Endpoint} from '../ssh/remote.ts'
@@ -108,7 +108,7 @@ exit 0`,
 
 /** Nodes share a home, so where several servers have the same port the token of none is taken. */
 function withToken({endpoint, secure, baseUrl, token, open}: LoggedServer, runtimeFiles: string[]): FoundServer {
-  const server = {endpoint: onNode(endpoint!), secure, baseUrl, token, directory: null}
+  const server = {endpoint: endpointOnNode(endpoint!), secure, baseUrl, token, directory: null}
   if (token !== null || open) return server
   const label = labelOf(server.endpoint)
   const files = runtimeFiles.map(readRuntimeFile).filter((file) => file?.endpoint.kind === server.endpoint.kind && labelOf(file.endpoint) === label)

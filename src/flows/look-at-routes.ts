@@ -8,8 +8,7 @@ import type {ClusterLink, Deps} from './deps.ts'
 import {hostOf, openedWithin, ROUTE_ORDER, closed, type RouteName, type RouteTrial} from './route-context.ts'
 import {noDirectStream, noLoginToHead, noPortsOnNode, noSocketsOnNode, noStreamsOnHead, noStreamsOnNode} from './route-refusals.ts'
 import {logInSilently, whatToAsk} from './routes.ts'
-import type { sshPlace} from './ssh-legs.ts';
-import {headAddresses, openHeadLeg, whoIsTheHead} from './ssh-legs.ts'
+import {headAddresses, openHeadLeg, whoIsTheHead, type HeadLegGround} from './ssh-legs.ts'
 import {greets, socketThere, streamAnswer} from './stream-answer.ts'
 
 /** `works` is null where only a job could tell. */
@@ -23,7 +22,7 @@ export interface SiteRoutes {
   ask: string[]
 }
 
-export interface Ground {
+export interface SiteGround {
   link: ClusterLink
   /** As Grid Engine calls it. */
   node: string
@@ -39,7 +38,7 @@ const CONNECT_MS = 3000
 const HIGH_PORT = 50_011
 
 /** Nobody is asked anything, and nothing stays on the cluster. */
-export async function lookAtRoutes(ground: Ground): Promise<SiteRoutes> {
+export async function lookAtRoutes(ground: SiteGround): Promise<SiteRoutes> {
   const {link, node, signal} = ground
   const looks = (await Promise.all([overLogin(ground), look('head', signal, (limit) => byHead(ground, limit)), look('direct', signal, (limit) => direct(ground, limit))])).flat()
   const inOrder = ROUTE_ORDER.map((route) => looks.find((one) => one.route === route)!)
@@ -47,7 +46,7 @@ export async function lookAtRoutes(ground: Ground): Promise<SiteRoutes> {
 }
 
 /** The keys that the node's sshd shows, for the head's ssh to compare in this look: so it notes none as known. */
-function shownKeys(node: string): Ask<Parameters<typeof sshPlace>[0]> {
+function shownKeys(node: string): Ask<HeadLegGround['record']> {
   return {
     script: `ssh-keyscan -T 2 ${quote(node)} 2>/dev/null; exit 0`,
     read: ({stdout}) => ({names: [node], hostKeys: [...stdout.matchAll(/^\S+ (\S+) (\S+)$/gm)].map(([, type, key]) => ({type: type!, key: key!}))}),
@@ -76,7 +75,7 @@ function mayAskForMore({message, cause}: JnodeError): boolean {
   return cause instanceof JnodeError && cause.code === 'login-failed' && /password|keyboard-interactive|passphrase/i.test(message)
 }
 
-async function overLogin({link, node: name, signal}: Ground): Promise<RouteLook[]> {
+async function overLogin({link, node: name, signal}: SiteGround): Promise<RouteLook[]> {
   let node: Remote
   try {
     node = await logInSilently({link, node: {names: [name], hostKeys: []}, nodeName: name, limitMs: LIMIT_MS}, signal)
@@ -119,7 +118,7 @@ async function reverse({link: {head}, node, limit}: {link: ClusterLink; node: Re
 }
 
 /** The whole way: this computer, a socket or a port of the head, the head's ssh, the node's sshd, which greets. */
-async function byHead({link, node, signal, deps}: Ground, limit: AbortSignal): Promise<string> {
+async function byHead({link, node, signal, deps}: SiteGround, limit: AbortSignal): Promise<string> {
   const {head} = link
   const record = await ask(head.run, shownKeys(node), {signal: limit})
   const ground = {link, record, facts: {remoteDir: ''}, nodeName: node, signal: limit, deps}
@@ -145,7 +144,7 @@ async function byHead({link, node, signal, deps}: Ground, limit: AbortSignal): P
   throw noStreamsOnHead(head, why)
 }
 
-async function direct({link: {head}, node, deps}: Ground, limit: AbortSignal): Promise<string> {
+async function direct({link: {head}, node, deps}: SiteGround, limit: AbortSignal): Promise<string> {
   const [address] = await ask(head.run, headAddresses([node]), {signal: limit})
   if (address === undefined) throw closed(`${hostOf(head)} knows no address of ${node}`, null)
   const late = () => closed(`no answer within ${CONNECT_MS / 1000} s`, null)

@@ -89,7 +89,7 @@ export function readRuntimeFile(text: string): FoundServer | null {
   const path = word(sock)
   if (path === null && typeof port !== 'number') return null
   return {
-    endpoint: path === null ? onNode({kind: 'tcp', host: word(hostname) ?? '', port: Number(port)}) : {kind: 'socket', path},
+    endpoint: path === null ? endpointOnNode({kind: 'tcp', host: word(hostname) ?? '', port: Number(port)}) : {kind: 'socket', path},
     secure: secure === true,
     baseUrl: word(baseUrl) ?? '/',
     token: word(token),
@@ -106,7 +106,7 @@ function parsed(text: string): Record<string, unknown> {
 }
 
 /** The address to dial on the node itself: `*` and loopback names are the node's own. */
-export function onNode(endpoint: Endpoint): Endpoint {
+export function endpointOnNode(endpoint: Endpoint): Endpoint {
   if (endpoint.kind !== 'tcp') return endpoint
   const own = ['*', '0.0.0.0', '::', 'localhost', ''].includes(endpoint.host)
   return own ? {...endpoint, host: '127.0.0.1'} : endpoint
