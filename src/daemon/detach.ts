@@ -28,10 +28,13 @@ export async function runDetached(task: KeeperTask, options: DetachOptions): Pro
   return view
 }
 
+/** MiB of each half of V8's young generation: a keeper's bytes are not in it, and a larger one only stays grown (see docs/performance.md). */
+export const KEEPER_FLAGS = ['--max-semi-space-size=1']
+
 async function bringAbout(task: KeeperTask, onWaiting: (url: string) => unknown, {program, stateDir, tell, prompter, signal}: DetachOptions): Promise<SessionView> {
   throwIfAborted(signal)
   const log = openKeeperLog(stateDir)
-  const child = spawn(process.execPath, [program], {detached: true, stdio: ['ignore', log, log, 'ipc'], windowsHide: true, cwd: stateDir})
+  const child = spawn(process.execPath, [...KEEPER_FLAGS, program], {detached: true, stdio: ['ignore', log, log, 'ipc'], windowsHide: true, cwd: stateDir})
   if (log !== 'ignore') closeSync(log)
   const send = (message: ToKeeper) => {
     if (child.connected) child.send(message, () => {})

@@ -2,6 +2,7 @@
 import type {ChildProcess} from 'node:child_process'
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
+import {KEEPER_FLAGS} from '../../src/daemon/detach.ts'
 import type {Lab} from '../cluster/lab.ts'
 import type {HostName} from '../cluster/topology.ts'
 import {until} from '../cluster/run.ts'
@@ -44,7 +45,7 @@ export async function withWays<T>(lab: Lab, work: (ways: Ways) => Promise<T>): P
     const peer = spawnHere(lab, 'node1', ['peer.ts', path])
     children.push(peer)
     const {port} = await firstLine<{port: number}>(peer)
-    const holder = spawnHere(lab, 'laptop', ['holder.ts', String(port), path, `/tmp/bench-nodes-${process.pid}`])
+    const holder = spawnHere(lab, 'laptop', [...KEEPER_FLAGS, 'holder.ts', String(port), path, `/tmp/bench-nodes-${process.pid}`])
     children.push(holder)
     const ours = await firstLine<Ways['ours']>(holder)
     const ssh = {tcp: ours.tcp + 1000, socket: ours.tcp + 1001}
