@@ -9,7 +9,7 @@ import type {ClusterLink, Deps} from './deps.ts'
 import {noteMachine} from './note-machine.ts'
 import type {OpenSession} from './open-session.ts'
 import {EAGER} from './pace.ts'
-import {reachServer, type FoundWay} from './reach-server.ts'
+import {isAnotherStart, reachServer, type FoundWay} from './reach-server.ts'
 import {needsPerson, relink} from './relink.ts'
 import {watchJob} from './watch-job.ts'
 
@@ -74,7 +74,7 @@ async function reach(session: OpenSession, deps: Deps, signal: AbortSignal): Pro
   try {
     const way = await reachServer({session: {...session, link}, watch, tunnel: session.tunnel, signal, again: true}, deps)
     if (await noteMachine(session.facts, session.link)) await deps.store.save(session.facts).catch(() => {}) // only a memory
-    if (session.facts.startedAt === null) await noteStart(session.facts, session.link, deps, signal)
+    if (isAnotherStart({record: way}, session.way)) await noteStart(session.facts, session.link, deps, signal)
     return way
   } finally {
     watch.stop()

@@ -126,9 +126,7 @@ async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSign
 /** Settles, in words, when Grid Engine has taken the job from its node to start it once more; rejects when the job ends. */
 async function startedAgain({facts, way}: OpenSession, watch: JobWatch): Promise<string> {
   const first = await watch.until(({record}) => record)
-  if (first.node === way.nodeName) await watch.until((now) => (isAnotherStart(now, first) ? true : null))
-  // What is known of the time that is left was true of the former start.
-  facts.startedAt = null
+  if (first.node === way.nodeName) await watch.until((now) => (isAnotherStart(now, way) ? true : null))
   return `Grid Engine starts job ${facts.jobId} again`
 }
 

@@ -10,7 +10,7 @@ import type {Deps} from './deps.ts'
 import {ROUTE_ORDER, routeNamed, type RouteTrial, type ServerWay} from './route-context.ts'
 import {findRoute, noRoute, type Ground, type RouteSearch} from './routes.ts'
 import type {Submitted} from './submit.ts'
-import type {JobView, JobWatch} from './watch-job.ts'
+import type {JobWatch} from './watch-job.ts'
 
 export interface ReachContext {
   session: Pick<Submitted, 'facts' | 'link'>
@@ -23,6 +23,8 @@ export interface ReachContext {
 
 /** The way that was taken, and what is known of all the others. */
 export interface FoundWay extends ServerWay {
+  /** Of which of the job's starts the server is; null where that is not known. */
+  start: string | null
   trials: RouteTrial[]
 }
 
@@ -51,7 +53,7 @@ export async function reachServer({session: {facts, link}, watch, tunnel, signal
       if (found.way === null) throw noRoute(found, ground)
       const way = lostWhenRefused(found.way)
       tunnel.route(way.open)
-      return {...way, trials}
+      return {...way, trials, start: record.start}
     } finally {
       giveUp.abort()
       search.catch(() => {})
@@ -81,7 +83,7 @@ function lostWhenRefused(way: ServerWay): ServerWay {
 }
 
 /** Whether Grid Engine has begun the job once more since, perhaps on another node, or is about to. */
-export function isAnotherStart({record}: Pick<JobView, 'record'>, {start}: Pick<JobRecord, 'start'>): boolean {
+export function isAnotherStart({record}: {record: Pick<JobRecord, 'start'> | null}, {start}: Pick<JobRecord, 'start'>): boolean {
   return start !== null && record?.start !== start
 }
 

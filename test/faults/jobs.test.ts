@@ -2,7 +2,7 @@
 import {afterEach, describe, expect, onTestFinished, test} from 'vitest'
 import type {SessionView} from '../../src/flows/session-view.ts'
 import {answers, fillSlots, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from '../cluster/jnode.ts'
-import {openKernel} from '../cluster/kernel.ts'
+import {openKernel, runCell} from '../cluster/kernel.ts'
 import {until} from '../cluster/run.ts'
 import {useLab} from '../cluster/use-lab.ts'
 import {limitMemory} from './memory.ts'
@@ -185,15 +185,13 @@ describe('the job', () => {
     await lab.exec('head', 'root', ['qmod', '-rj', session.jobId!], {cwd: '/'})
     const there = await status('it is ready on the other node', ({state, tunnel, node}) => state === 'ready' && tunnel === 'connected' && node !== null && node !== session.node)
     expect(there).toMatchObject({jobId: session.jobId, url: session.url, localPort: session.localPort})
-    // The old server may answer for some seconds more, and then the tunnel follows once again.
-    await until('a kernel runs on the other node', async () => {
-      const kernel = await openKernel(lab, session.url!).catch(() => null)
-      const host = await kernel?.run('import socket; print(socket.gethostname())').catch(() => null)
-      kernel?.close()
-      return host?.trim() === there.node
-    }, 60_000)
+    // Until the keeper knows, the old server may answer, and even begin a kernel that is never heard of again.
+    await until('the keeper has followed', async () => new RegExp(`Job ${session.jobId} was started again[^]*Connected again`).test(await keeperLog()))
+    const where = await runCell(lab, session.url!, {kernel: null, code: 'import socket; print(socket.gethostname())'})
+    expect(where.output.trim()).toBe(there.node)
     expect(await answers(lab, session.url!)).toEqual(OPEN)
-    expect(await keeperLog()).toMatch(/Grid Engine starts job \d+ again/)
+    const after = await status('it is ready', ({tunnel}) => tunnel === 'connected')
+    expect(Date.parse(after.startedAt!)).toBeGreaterThan(Date.parse(session.startedAt!))
     await jnode.ok('stop r1')
     await nothingLeft(lab)
   })
