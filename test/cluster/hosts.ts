@@ -127,6 +127,10 @@ export async function setLink(lab: string, host: HostName, state: 'up' | 'down')
   const network = HOSTS[host].uplink?.network
   if (network === undefined) throw new Error(`${host} has no uplink`)
   await ip(lab, carrierOf(network), ['link', 'set', host, state])
+  if (state === 'down') return
+  await until(`${host} has its link`, async () => (await ip(lab, host, ['link', 'show', 'dev', network])).includes('LOWER_UP'))
+  // Whom it looked for in vain meanwhile it looks for afresh; else the next connection may fail with the last of those tries.
+  await ip(lab, host, ['neighbour', 'flush', 'dev', network])
 }
 
 /** A whole network: its bridge carries nothing while it is down. */
