@@ -4,6 +4,7 @@ import type {ClusterTarget} from '../config/cluster.ts'
 import {messageOf, whenAborted} from '../errors.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
+import type {Away} from '../tunnel/away.ts'
 import {isAlive} from './alive.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {noteMachine} from './note-machine.ts'
@@ -11,10 +12,18 @@ import type {OpenSession} from './open-session.ts'
 import {EAGER} from './pace.ts'
 import {isAnotherStart, reachServer, type FoundWay} from './reach-server.ts'
 import {needsPerson, relink} from './relink.ts'
+import {littleTimeLeft} from './warn-of-end.ts'
 import {watchJob} from './watch-job.ts'
 
-/** Told to the browser. */
-export const LOST = {lines: ['The connection to the cluster was lost.', 'jnode is connecting again by itself; notebooks and kernels go on meanwhile.'], retryAt: null}
+/** Told to the browser, which hears nothing else now. */
+export function lostPage(facts: SessionFacts, {clock}: Pick<Deps, 'clock'>, retryAt: number | null): Away {
+  return {lines: ['The connection to the cluster was lost.', 'jnode is connecting again by itself; notebooks and kernels go on meanwhile.', ...timeLeft(facts, clock.now())], retryAt}
+}
+
+function timeLeft(facts: SessionFacts, now: number): string[] {
+  const text = littleTimeLeft(facts, now)
+  return text === null ? [] : [`${text}.`]
+}
 
 export interface ComeBackOptions {
   cluster: ClusterTarget
@@ -42,12 +51,12 @@ export async function comeBack(session: OpenSession, deps: Deps, {signal, cluste
     session.way = await reach(session, deps, turn)
   }
   try {
-    await relink(attempt, deps, {signal, onPause: (retryAt) => tunnel.away({...LOST, retryAt})})
+    await relink(attempt, deps, {signal, onPause: (retryAt) => tunnel.away(lostPage(facts, deps, retryAt))})
   } catch (error) {
     if (!needsPerson(error)) throw error
     needsLogin()
     const command = `jnode connect ${facts.name}`
-    tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`], retryAt: null})
+    tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`, ...timeLeft(facts, deps.clock.now())], retryAt: null})
     deps.tell({kind: 'warning', text: error.message, hint: `Run \`${command}\` to log in again.`, desktop: `Log in again with: ${command}`})
     // Trying on would spend second factors or lock the account.
     await whenAborted(signal)

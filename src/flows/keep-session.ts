@@ -5,7 +5,7 @@
 import {messageOf, JnodeError, whenAborted} from '../errors.ts'
 import {tellCalls} from './calls.ts'
 import {ALIVE_WITHIN_MS} from './alive.ts'
-import {comeBack, LOST} from './come-back.ts'
+import {comeBack, lostPage} from './come-back.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
 import {noteEnd} from './last-end.ts'
 import {isAnotherStart} from './reach-server.ts'
@@ -51,7 +51,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
     try {
       for (;;) {
         const {why, linkDead} = await holdUntilLost(session, deps, options.signal)
-        session.tunnel.away(LOST)
+        session.tunnel.away(lostPage(session.facts, deps, null))
         setTunnel('reconnecting')
         deps.tell({kind: 'warning', text: `The connection was lost (${why}); reconnecting`})
         await comeBack(session, deps, {...options, linkDead, needsLogin: () => setTunnel('needs-login')})

@@ -12,18 +12,26 @@ export function endOf({startedAt, runSeconds}: Pick<SessionFacts, 'startedAt' | 
   return startedAt === null || runSeconds === null ? null : Date.parse(startedAt) + runSeconds * 1000
 }
 
+/** How much time is left, as a sentence without its full stop, once that is half an hour or less; null before, and after the end. */
+export function littleTimeLeft(facts: Pick<SessionFacts, 'name' | 'startedAt' | 'runSeconds'>, now: number): string | null {
+  const end = endOf(facts)
+  if (end === null || end <= now || end - now > WARN_AT_MINUTES[0]! * 60_000) return null
+  return `Session ${facts.name} has ${spokenDuration(end - now)} left, then Grid Engine ends it`
+}
+
 /** Warns at 30, 10 and 2 minutes, each once; settles when the signal aborts. Of several that were slept through only the last is told. */
 export async function warnOfTheEnd(factsNow: () => SessionFacts, {clock, tell}: Pick<Deps, 'clock' | 'tell'>, signal: AbortSignal): Promise<void> {
   let before = Infinity
   while (!signal.aborted) {
     const facts = factsNow()
     const end = endOf(facts)
-    const left = end === null ? Infinity : (end - clock.now()) / 60_000
+    const now = clock.now()
+    const left = end === null ? Infinity : (end - now) / 60_000
     if (left > before) before = Infinity // started again
     const due = WARN_AT_MINUTES.filter((minutes) => left <= minutes && before > minutes)
     // One that began below a mark needs no warning of it.
-    if (due.length > 0 && before !== Infinity && left > 0) {
-      const text = `Session ${facts.name} has ${spokenDuration(left * 60_000)} left, then Grid Engine ends it`
+    const text = littleTimeLeft(facts, now)
+    if (due.length > 0 && before !== Infinity && text !== null) {
       tell({kind: 'warning', text, hint: 'Save your notebooks. A running job cannot be given more time; start the next one with a larger --time.', desktop: text})
     }
     before = left

@@ -1,5 +1,6 @@
 import {expect, test} from 'vitest'
 import type {FlowEvent} from '../../../src/flows/events.ts'
+import {lostPage} from '../../../src/flows/come-back.ts'
 import {warnOfTheEnd} from '../../../src/flows/warn-of-end.ts'
 import type {SessionFacts} from '../../../src/session/facts.ts'
 
@@ -47,4 +48,12 @@ test('all of them again when the job was started again', async () => {
     return 0
   }
   expect(await toldWithin(130, facts, restart)).toEqual(['30 min', '10 min', '30 min', '10 min', '2 min'])
+})
+
+test('the page of a lost connection tells the time that is left when that is half an hour or less', () => {
+  const facts = {name: 'nb', startedAt: start, runSeconds: 3600} as SessionFacts
+  const linesAt = (minutes: number) => lostPage(facts, {clock: {now: () => minutes * MINUTE, sleep: async () => {}}}, null).lines
+  expect(linesAt(29)).toHaveLength(2)
+  expect(linesAt(50).at(-1)).toBe('Session nb has 10 min left, then Grid Engine ends it.')
+  expect(linesAt(61)).toHaveLength(2)
 })
