@@ -1,5 +1,4 @@
 /** A connection that another process of this user has: the third kind of `Remote`, over that process's private socket. */
-import {lstat, unlink} from 'node:fs/promises'
 import {request, type IncomingMessage} from 'node:http'
 import {connect} from 'node:net'
 import type {Duplex} from 'node:stream'
@@ -8,7 +7,7 @@ import type {ClusterLink, NodeAddress} from '../flows/deps.ts'
 import type {Remote, RunResult} from '../ssh/remote.ts'
 import {LEND_BEAT_MS, type Asked, type FollowLine, type LeaseLine} from './lend.ts'
 import {errorOf, type Failure} from './messages.ts'
-import {isOurs, textOf} from './private-socket.ts'
+import {fileAt, isOurs, removeLeft, textOf} from './private-socket.ts'
 
 /** What was found where a lender may be. */
 export type Borrowed =
@@ -31,13 +30,12 @@ const DEFAULT_TIMEOUT_MS = 60_000
 /** Takes the connection that is lent at this place; waits while the lender is logging in, which `onWaiting` is told. */
 export async function borrow(path: string, {signal, onWaiting}: {signal: AbortSignal; onWaiting(): void}): Promise<Borrowed> {
   if (!(await isOurs(path))) return {kind: 'nobody'}
-  const file = await lstat(path).catch(() => null)
-  if (!file) return {kind: 'nobody'}
+  const file = fileAt(path)
+  if (file === null) return {kind: 'nobody'}
   let waiting: NodeJS.Timeout | undefined
   const found = await leaseOf(path, {what: 'head'}, signal, () => (waiting = setTimeout(onWaiting, TOLD_AFTER_MS))).finally(() => clearTimeout(waiting))
   if (found.kind !== 'lent') {
-    // What a killed lender has left. Looked at again, since another process may have taken the place meanwhile.
-    if (found.kind === 'nobody' && (await lstat(path).catch(() => null))?.ino === file.ino) await unlink(path).catch(() => {})
+    if (found.kind === 'nobody') removeLeft(path, file)
     return found
   }
   const head = remoteOver(path, found.lease)

@@ -3,13 +3,13 @@
  * `GET /status`, `POST /disconnect`, `POST /stop`.
  */
 import {createHash} from 'node:crypto'
-import {readFile, rm, unlink, writeFile} from 'node:fs/promises'
-import {createServer, request, type IncomingMessage, type ServerResponse} from 'node:http'
+import {readFile, rm, writeFile} from 'node:fs/promises'
+import {createServer, request, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
 import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import type {Keeper, KeeperDirectory, KeeperStatus, StopOutcome} from '../flows/keepers.ts'
-import {deadSockets, isOurs, listenPrivately, privateSocket, textOf} from './private-socket.ts'
+import {deadSockets, fileAt, isOurs, listenPrivately, privateSocket, removeLeft, textOf} from './private-socket.ts'
 
 export interface ControlHandlers {
   status(): KeeperStatus
@@ -25,15 +25,13 @@ export function controlPath(stateDir: string, cluster: string, name: string): st
 /** Listens on the control socket, replacing one that a crash has left. Throws `session-exists` when a keeper lives there. */
 export async function serveControl(path: string, handlers: ControlHandlers): Promise<{close(): Promise<void>}> {
   const server = createServer((req, res) => void answer(req, res, handlers))
-  try {
-    await listenPrivately(server, path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    if (await statusOf(path, 'This session’s tunnel')) {
+  const left = fileAt(path)
+  if (!(await listens(server, path))) {
+    const lives = await statusOf(path, 'This session’s tunnel')
+    if (!lives) removeLeft(path, left)
+    if (lives || !(await listens(server, path))) {
       throw new JnodeError('session-exists', 'This session’s tunnel is held by another jnode on this computer', {hint: '`jnode url` prints its URL; `jnode disconnect` closes it.'})
     }
-    await unlink(path)
-    await listenPrivately(server, path)
   }
   await writeFile(pidFile(path), `${process.pid}\n`, {mode: 0o600}).catch(() => {}) // only for words
   return {
@@ -43,6 +41,14 @@ export async function serveControl(path: string, handlers: ControlHandlers): Pro
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
   }
+}
+
+/** False where another process listens, or a crash has left the socket. */
+async function listens(server: Server, path: string): Promise<boolean> {
+  return listenPrivately(server, path).then(() => true, (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error
+    return false
+  })
 }
 
 /** Who holds it, for when it does not answer itself. A named pipe of Windows has no place beside it. */

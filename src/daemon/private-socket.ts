@@ -1,4 +1,5 @@
 /** Sockets between processes of one user of this computer: in a directory that only they can enter. */
+import {lstatSync, rmSync} from 'node:fs'
 import {chmod, lstat, mkdir, readdir} from 'node:fs/promises'
 import type {IncomingMessage, Server} from 'node:http'
 import {connect} from 'node:net'
@@ -26,6 +27,18 @@ export async function listenPrivately(server: Server, path: string): Promise<voi
       resolve()
     })
   })
+}
+
+/** Which file is at a path, so that it can be told from one that takes its place; null where there is none. */
+export function fileAt(path: string): string | null {
+  const found = lstatSync(path, {throwIfNoEntry: false})
+  // Numbers of files are used again at once.
+  return found ? `${found.ino} ${found.ctimeMs}` : null
+}
+
+/** Removes the very file that a killed process has left, and not what another one has put in its place meanwhile. */
+export function removeLeft(path: string, left: string | null): void {
+  if (left !== null && fileAt(path) === left) rmSync(path, {force: true})
 }
 
 /** The directory of a socket. Made before a job is: it must not turn out to be impossible when the session is ready. */
