@@ -42,13 +42,14 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
     if (cluster.kind === 'local') return localLink(canAsk, async (node, nodeSignal, quiet = silent) => (await ssh(quiet)).nodeFromHere(node, nodeSignal))
     const withProgram = async () => {
       const {opensshDoor} = await import('./ssh/openssh.ts')
-      const door = (quiet: boolean) => opensshDoor({env, prompter: quiet ? noPrompter : prompter, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile})
+      const door = (quiet: boolean) => opensshDoor({env, prompter: quiet ? noPrompter : prompter, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile})
       const {head, hop, machine} = await door(silent).open(cluster.hops, signal, cluster.headAddress)
       tell({kind: 'trace', text: `logged in to ${head.label} with the system’s ssh`})
       return {
         head,
         canAsk,
         machine,
+        secondFactors: [...secrets.secondFactor],
         toNode: async (node: NodeAddress, nodeSignal = signal, quiet = silent) => firstThatWorks(node, (name) => door(quiet).nodeThrough(head, hop, {name, hostKeys: node.hostKeys}, nodeSignal)),
         close: () => head.close(),
       }
@@ -67,11 +68,12 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
       head,
       canAsk,
       machine: head.machine,
+      secondFactors: [...secrets.secondFactor],
       toNode: async (node, nodeSignal, quiet = silent) => firstThatWorks(node, async (name) => (await ssh(quiet)).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
       close: () => head.close(),
     }
   }
-  return {logIn, nodeBehind}
+  return {logIn, nodeBehind, secondFactors: secrets.secondFactor}
 }
 
 function localLink(canAsk: boolean, toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal, silent?: boolean) => Promise<Remote>): OwnLink {

@@ -45,6 +45,7 @@ export async function borrow(path: string, {signal, onWaiting}: {signal: AbortSi
       head,
       canAsk: false,
       machine: Promise.resolve(found.lease.machine),
+      secondFactors: found.lease.secondFactors ?? [],
       toNode: (node, nodeSignal) => toNode(path, node, {closed: head.closed, ...(nodeSignal ? {signal: nodeSignal} : {})}),
       close: head.close,
     },
@@ -76,6 +77,7 @@ interface Lease {
   label: string
   standInKey: string | null
   machine: string | null
+  secondFactors?: readonly string[]
   closed: Promise<string>
   giveBack(): void
 }

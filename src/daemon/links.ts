@@ -25,6 +25,8 @@ export interface LinksOptions {
   tell: Tell
   canAsk: boolean
   logIn(cluster: ClusterTarget, options: ConnectOptions): Promise<OwnLink>
+  /** Labels of hosts that have asked for more than a key or a password, as far as this process knows: it logs in there only with a person. */
+  secondFactors: Set<string>
   /** Logs in to a node through a head node that is lent; may ask. */
   nodeBehind(cluster: ClusterTarget, head: Remote, node: NodeAddress, signal?: AbortSignal): Promise<Remote>
 }
@@ -32,7 +34,7 @@ export interface LinksOptions {
 /** Lenders that come and go in the moment of asking are not waited for without end. */
 const TRIES = 10
 
-export function links({stateDir, tell, logIn, nodeBehind, canAsk, ...options}: LinksOptions) {
+export function links({stateDir, tell, logIn, nodeBehind, secondFactors, canAsk, ...options}: LinksOptions) {
   let {lending} = options
   /** The connections of this process, each held until it needs a new one or ends. */
   const own = new Map<string, {shared: SharedLink; base: ClusterLink; path: string | null}>()
@@ -64,6 +66,7 @@ export function links({stateDir, tell, logIn, nodeBehind, canAsk, ...options}: L
       const found = await borrow(path, {signal: options.signal, onWaiting: tellWaiting})
       switch (found.kind) {
         case 'lent':
+          for (const label of found.link.secondFactors ?? []) secondFactors.add(label)
           if (options.silent && !(await isAlive(found.link, options.signal))) {
             await found.link.close()
             throw new JnodeError('connection-lost', `The connection to ${found.link.head.label} that another jnode has open does not answer`)

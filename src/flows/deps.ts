@@ -24,6 +24,8 @@ export interface ClusterLink {
   readonly canAsk: boolean
   /** The address of the machine that is the head node, where its name may stand for several; null where it is not known. */
   readonly machine?: Promise<string | null>
+  /** Labels of the hosts that have asked for more than a key or a password: nobody logs in there unasked, whoever made this login. */
+  readonly secondFactors?: readonly string[]
   /** Logs in to a node through the head node; `silent`: nobody is asked anything. Throws `no-route`, `host-key`, `login-failed`. */
   toNode(node: NodeAddress, signal?: AbortSignal, silent?: boolean): Promise<Remote>
   close(): Promise<void>

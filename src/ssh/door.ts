@@ -93,7 +93,7 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
 }
 
 /** Before anything is dialled: even a login that is given up half-way may send a push to a phone, and counts as a failure somewhere. */
-function refuseSecondFactors(hops: readonly Hop[], {secondFactor}: Secrets): void {
+export function refuseSecondFactors(hops: readonly Hop[], {secondFactor}: Pick<Secrets, 'secondFactor'>): void {
   const asking = hops.find(({label}) => secondFactor.has(label))
   if (asking) throw new JnodeError('login-failed', `${asking.label} asks for more than a key or a password to log in, and nobody is here to answer`, {hint: 'Log in yourself.'})
 }

@@ -4,14 +4,23 @@ import {dirname} from 'node:path'
 import {JnodeError} from '../errors.ts'
 import {quote} from '../shell.ts'
 import {targetText, type Target} from '../target.ts'
-import type {DoorOptions, Node} from './door.ts'
+import {refuseSecondFactors, type DoorOptions, type Node} from './door.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {isGone, isOneOfSeveral, machineOf, remember, wordsFor} from './machine.ts'
 import {joinMaster, openMaster, type Master, type MasterOptions} from './master.ts'
 import {printable} from './login.ts'
+import type {Prompter} from './prompt.ts'
 
-export function opensshDoor({env, prompter, machines, witness, tell, knownHosts, nodesFile}: Pick<DoorOptions, 'env' | 'prompter' | 'machines' | 'witness' | 'tell' | 'knownHosts' | 'nodesFile'>) {
-  const options = (hop: Hop, signal: AbortSignal): MasterOptions => ({env, prompter, label: hop.label, tell, signal, failure: (said) => failureOf(hop, said)})
+export function opensshDoor({env, prompter, secrets, machines, witness, tell, knownHosts, nodesFile}: Pick<DoorOptions, 'env' | 'prompter' | 'secrets' | 'machines' | 'witness' | 'tell' | 'knownHosts' | 'nodesFile'>) {
+  const asker: Prompter = {
+    ...prompter,
+    async ask(question, signal) {
+      // All hops ask in the name of the last one.
+      if (question.kind === 'code') secrets.secondFactor.add(question.hop)
+      return prompter.ask(question, signal)
+    },
+  }
+  const options = (hop: Hop, signal: AbortSignal): MasterOptions => ({env, prompter: asker, label: hop.label, tell, signal, failure: (said) => failureOf(hop, said)})
   return {
     /** Over the user's own ControlMaster where there is one; it is left open. `machine`: as for ssh2's door. */
     async open(targets: readonly Target[], signal: AbortSignal, before?: string): Promise<{head: Master; hop: Hop; machine: Promise<string | null>}> {
@@ -21,6 +30,7 @@ export function opensshDoor({env, prompter, machines, witness, tell, knownHosts,
       const hop = hops.at(-1)!
       const theirs = hop.controlPath === null ? null : await joinMaster(hop.controlPath, {env, label: hop.label})
       if (theirs) return {head: theirs, hop, machine: Promise.resolve(null)}
+      if (!prompter.canAsk) refuseSecondFactors([hop], secrets)
       const files = knownHosts === null ? [] : ['-o', `UserKnownHostsFile=${[knownHosts, ...hop.userKnownHostsFiles].map((file) => `"${file}"`).join(' ')}`]
       hop.address = machines.get(hop.label) ?? before ?? null
       const words = await wordsFor(targets.at(-1)!, hop, {env, signal})

@@ -3,7 +3,7 @@ import {afterEach, describe, expect, onTestFinished, test} from 'vitest'
 import {countLogins, jnodeIn, nothingLeft, sweep} from '../cluster/jnode.ts'
 import {until} from '../cluster/run.ts'
 import {useLab} from '../cluster/use-lab.ts'
-import {figure, seconds, through} from './scene.ts'
+import {figure, seconds, through, tunnelOf} from './scene.ts'
 
 const lab = await useLab()
 
@@ -54,7 +54,7 @@ test('20 cuts cost one login each per hop, and not one refused attempt', async (
   }, {flags: '--node node1'})
 })
 
-test('with a second factor: 20 changes of the network and not one attempt, until its owner says `connect`', async () => {
+test.each(['ssh2', 'openssh'])('with a second factor, by %s: 20 changes of the network and not one attempt, until its owner says `connect`', async (transport) => {
   const codes = ['31415926', '27182818']
   const file = ['JBSWY3DPEHPK3PXPJBSWY3DPEH', '" TOTP_AUTH', ...codes, ''].join('\n')
   const pam = 'auth requisite pam_google_authenticator.so\naccount required pam_permit.so\nsession required pam_permit.so\n'
@@ -71,12 +71,15 @@ test('with a second factor: 20 changes of the network and not one attempt, until
   await lab.exec('laptop', 'alice', 'mkdir -p ~/bin && cat >~/bin/notify-send && chmod 700 ~/bin/notify-send', {input: '#!/bin/sh\nprintf "%s|" "$@" >>~/notices\n'})
   const who = {env: {SSH_ASKPASS: '/home/alice/answer', SSH_ASKPASS_REQUIRE: 'force', PATH: '/home/alice/bin:/srv/bin:/usr/local/bin:/usr/bin:/bin'}}
   const jnode = jnodeIn(lab)
-  const flags = '--host head --jump gateway:2201'
+  const flags = `--host head --jump gateway:2201 --transport ${transport}`
   await through(lab, 'factor', async ({tunnelIs, session}) => {
     expect((await lab.exec('laptop', 'alice', 'cat ~/codes')).stdout).toBe(`${codes[1]}\n`)
+    // Has logged in nowhere itself, and must know all the same.
+    await jnode.ok(`start beside ${flags}`, who)
     const before = await attempts('gateway', 2201)
     await lab.exec('gateway', 'root', 'pkill -KILL -u alice -x sshd', {cwd: '/'})
     await tunnelIs('needs-login')
+    await until('the other one needs a login, too', async () => (await tunnelOf(lab, 'beside')) === 'needs-login')
     for (let change = 0; change < 20; change++) {
       await lab.link('laptop').down()
       await seconds(1.5)
@@ -87,12 +90,14 @@ test('with a second factor: 20 changes of the network and not one attempt, until
     expect(await attempts('gateway', 2201)).toEqual(before)
     await figure('second factor: connections to the gateway in 20 changes of the network', '0')
     const notices = (await lab.exec('laptop', 'alice', 'cat ~/notices')).stdout
-    expect(notices).toBe('--app-name=jnode|--|jnode: factor|Log in again with: jnode connect factor|')
+    const notice = (name: string) => `--app-name=jnode|--|jnode: ${name}|Log in again with: jnode connect ${name}|`
+    expect([notice('factor') + notice('beside'), notice('beside') + notice('factor')]).toContain(notices)
     const page = await lab.exec('laptop', 'alice', ['curl', '-s', '-H', 'Accept: text/html', `http://127.0.0.1:${session.localPort}/tree`])
     expect(page.stdout).toContain('<code>jnode connect factor</code>')
     expect(page.stdout).not.toContain(new URL(session.url).searchParams.get('token'))
     expect(await jnode.ok(`connect factor ${flags}`, who)).toMatchObject({url: session.url, tunnel: 'connected'})
     expect((await lab.exec('laptop', 'alice', 'cat ~/codes')).stdout).toBe('')
+    await jnode.ok('stop beside')
   }, {flags, who})
   await nothingLeft(lab)
 })

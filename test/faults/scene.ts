@@ -17,7 +17,7 @@ export interface Scene {
 export const seconds = (n: number) => new Promise((resolve) => setTimeout(resolve, n * 1000))
 
 /** The keeper's own word, without a login: `list` would make one of its own, which is part of what is counted. */
-async function tunnelOf(lab: Lab, name: string): Promise<string> {
+export async function tunnelOf(lab: Lab, name: string): Promise<string> {
   const program = `const {request} = require('http'); const dir = process.env.HOME + '/.local/state/jnode/keepers/'
 for (const file of require('fs').readdirSync(dir).filter((name) => /^[0-9a-f]+\\.sock$/.test(name))) request({socketPath: dir + file, path: '/status', timeout: 4000}, async (res) => {
   let text = ''; for await (const part of res) text += part

@@ -12,27 +12,28 @@ const {signal} = new AbortController()
 const CLUSTER = {name: 'c1', kind: 'ssh', label: 'alice@head', hops: [{user: null, host: 'head', port: null}], knownHosts: null} as unknown as ClusterTarget
 
 /** A keeper that has lost its own way, on a connection that somebody borrows from it; what was done to that connection. */
-async function lending(run: (scripts: unknown, options: {signal: AbortSignal}) => Promise<unknown> = async () => []) {
+async function lending({run = async () => [], secondFactors = []}: {run?: (scripts: unknown, options: {signal: AbortSignal}) => Promise<unknown>; secondFactors?: string[]} = {}) {
   const stateDir = await mkdtemp(join(tmpdir(), 'jnode-links-'))
   onTestFinished(() => rm(stateDir, {recursive: true}))
   const done: string[] = []
   const link = {
     head: {label: 'alice@head', closed: forEver, run},
     canAsk: true,
+    secondFactors,
     async toNode(_node: unknown, _signal: unknown, silent = false) {
       done.push(silent ? 'nobody asked' : 'somebody asked')
       return {label: 'alice@node1', closed: forEver, close: async () => {}}
     },
     close: async () => void done.push('closed'),
   }
-  const ours = links({stateDir, lending: true, canAsk: true, tell: () => {}, logIn: async () => link as unknown as OwnLink, nodeBehind: () => forEver})
+  const ours = links({stateDir, lending: true, canAsk: true, tell: () => {}, logIn: async () => link as unknown as OwnLink, nodeBehind: () => forEver, secondFactors: new Set()})
   const first = await ours.connect(CLUSTER, {signal, lend: true})
   const [place] = await readdir(join(stateDir, 'keepers'))
   const borrowed = await borrow(join(stateDir, 'keepers', place!), {signal, onWaiting: () => {}})
   if (borrowed.kind !== 'lent') throw new Error(borrowed.kind)
   onTestFinished(() => ours.end())
   await first.close()
-  return {ours, done}
+  return {ours, done, stateDir}
 }
 
 test('a keeper that comes back over the connection that it lends asks nobody for what a node wants', async () => {
@@ -45,10 +46,19 @@ test('a keeper that comes back over the connection that it lends asks nobody for
 
 test('a keeper that is told to end while it looks whether the connection lives leaves it to the others', async () => {
   const end = new AbortController()
-  const {ours, done} = await lending((_, options) => new Promise((_resolve, reject) => {
+  const {ours, done} = await lending({run: (_, options) => new Promise((_resolve, reject) => {
     options.signal.addEventListener('abort', () => reject(new Error('given up')))
     end.abort(new Error('told to end'))
-  }))
+  })})
   await expect(ours.connect(CLUSTER, {signal: end.signal, lend: true, silent: true})).rejects.toThrow()
   expect(done).toEqual([])
+})
+
+test('who borrows a connection knows where a login needs a person', async () => {
+  const {stateDir} = await lending({secondFactors: ['alice@gateway']})
+  const secondFactors = new Set<string>()
+  const theirs = links({stateDir, lending: false, canAsk: false, tell: () => {}, logIn: () => forEver, nodeBehind: () => forEver, secondFactors})
+  const link = await theirs.connect(CLUSTER, {signal, lend: true})
+  expect([...secondFactors]).toEqual(['alice@gateway'])
+  await link.close()
 })

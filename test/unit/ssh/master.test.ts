@@ -6,6 +6,7 @@ import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
 import {JnodeError} from '../../../src/errors.ts'
 import {openMaster} from '../../../src/ssh/master.ts'
+import {emptySecrets} from '../../../src/ssh/login.ts'
 import {opensshDoor} from '../../../src/ssh/openssh.ts'
 import {noPrompter} from '../../../src/ssh/prompt.ts'
 import {rejectionOf} from '../expect-error.ts'
@@ -29,7 +30,7 @@ async function laptop(config: (home: string) => string, {temporaryName = 't'} = 
     else process.env['TMPDIR'] = before
   })
   process.env['TMPDIR'] = temporary
-  const door = opensshDoor({env, prompter: noPrompter, machines: new Map(), witness: () => {}, tell: () => {}, knownHosts: null, nodesFile: join(home, 'nodes')})
+  const door = opensshDoor({env, prompter: noPrompter, secrets: emptySecrets(), machines: new Map(), witness: () => {}, tell: () => {}, knownHosts: null, nodesFile: join(home, 'nodes')})
   return {home, env, temporary, door}
 }
 
