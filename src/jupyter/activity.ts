@@ -45,11 +45,67 @@ ACTIVITY = "$private/session/${ACTIVITY_FILE}"
 
 def is_busy(app):
     kernels = app.kernel_manager
-    # A cell sent to a kernel that has just started may run unheard: until it is done, the kernel still counts as starting.
-    if any(getattr(kernels.get_kernel(name), "execution_state", None) in ("busy", "starting") for name in list(kernels.list_kernel_ids())):
+    if any(runs_a_cell(kernels.get_kernel(name)) for name in list(kernels.list_kernel_ids())):
         return True
     terminals = getattr(app.web_app.settings.get("terminal_manager"), "terminals", {})
     return any(runs_a_program(terminal.ptyproc) for terminal in list(terminals.values()))
+
+
+class Hearing:
+    # What one process of a kernel says of itself. Jupyter's own state of it is not enough: each tab that is opened asks the kernel
+    # something beside its cell, and then the state is "idle"; and what is said before a connection stands is not heard.
+
+    def __init__(self, kernel, pid):
+        from jupyter_client.session import Session
+
+        self.kernel, self.pid = kernel, pid
+        # By the type of what was asked: a word that is lost counts until the next of its kind.
+        self.runs, self.asks, self.sure = {}, set(), False
+        self.session = Session(config=kernel.session.config, key=kernel.session.key)
+        self.iopub, self.shell = kernel.connect_iopub(), kernel.connect_shell()
+        self.iopub.on_recv(self.hear)
+        self.shell.on_recv(lambda reply: self.later(self.ask))
+        self.ask()
+
+    def later(self, call):
+        from tornado.ioloop import IOLoop
+
+        IOLoop.current().call_later(0.2, call)
+
+    def ask(self):
+        # Answered after all cells that were sent before.
+        if not self.sure and not self.shell.closed():
+            self.asks.add(self.kernel.session.send(self.shell, "kernel_info_request")["header"]["msg_id"])
+
+    def hear(self, parts):
+        parts = self.session.feed_identities(parts)[1]
+        if self.session.deserialize(parts, content=False)["header"]["msg_type"] != "status":
+            return
+        message = self.session.deserialize(parts)
+        kind, name = (message["parent_header"].get(key) for key in ("msg_type", "msg_id"))
+        state = message["content"]["execution_state"]
+        if state == "busy":
+            self.runs[kind] = name
+        elif self.runs.get(kind) == name:
+            del self.runs[kind]
+        if state == "idle" and name in self.asks:
+            self.sure = True
+
+    def end(self):
+        self.iopub.close()
+        self.shell.close()
+
+
+def runs_a_cell(kernel):
+    pid = getattr(getattr(kernel, "provisioner", None) or getattr(kernel, "kernel", None), "pid", None)
+    if pid is None:
+        return getattr(kernel, "execution_state", None) in ("busy", "starting")
+    hearing = getattr(kernel, "jnode_hearing", None)
+    if hearing is None or hearing.pid != pid:
+        if hearing is not None:
+            hearing.end()
+        hearing = kernel.jnode_hearing = Hearing(kernel, pid)
+    return bool(hearing.runs) or not hearing.sure
 
 
 def runs_a_program(process):
@@ -69,7 +125,7 @@ def tell_activity(last, busy):
 
 
 def watch_activity(app):
-    seen = {"last": None, "busy": None, "idle": 0.0, "tick": time.monotonic(), "told": None}
+    seen = {"last": None, "busy": None, "idle": 0.0, "tick": time.monotonic(), "told": None, "ends": False}
 
     def tick():
         now, last, busy = time.monotonic(), app.web_app.last_activity(), is_busy(app)
@@ -79,7 +135,8 @@ def watch_activity(app):
             tell_activity(last, busy)
             seen["told"] = now
         seen.update(last=last, busy=busy, tick=now)
-        if IDLE_LIMIT is not None and seen["idle"] >= IDLE_LIMIT:
+        if IDLE_LIMIT is not None and seen["idle"] >= IDLE_LIMIT and not seen["ends"]:
+            seen["ends"] = True
             with open(WHY, "w") as why:
                 why.write("idle ${words}\\n")
             signal.alarm(30)

@@ -164,21 +164,26 @@ describe.skipIf(apps.length === 0)(`real Jupyter${apps.length === 0 ? ' (skipped
 
     // On the test cluster another one does.
     it.runIf(app === apps[0])('ends itself when nobody uses it, whoever looks on, but not while a cell runs', async () => {
-      const record = await ready({spec: {app, idleSeconds: 12}})
+      const record = await ready({spec: {app, idleSeconds: 6}})
       const kernel = JSON.parse((await ask(record, '/api/kernels', {method: 'POST', headers: AUTHORIZED, body: '{}'})).body) as {id: string}
       // As an open tab does.
       const looking = setInterval(() => void ask(record, '/api/contents', {headers: AUTHORIZED}).catch(() => {}), 300)
       let said = ''
-      for await (const {type, content} of execute(record, kernel.id, "import time; time.sleep(14); print('done')")) {
+      for await (const {type, content} of execute(record, kernel.id, "import time; print('runs'); time.sleep(12); print('done')")) {
         if (type === 'stream') said += String(content['text'])
+        // A tab that is opened meanwhile: it asks the kernel what it is, and hears that it has nothing to do.
+        if (said === 'runs\n' && sockets.length === 1) open(record, kernel.id, 'tab').on('error', () => {})
         if (said.includes('done')) break
       }
       expect(said).toContain('done')
       const last = readFileSync(join(run.session, 'activity'), 'utf8')
       expect(parseActivity(last)).toMatchObject({busy: true})
+      // Out of memory, say, with the laptop off: nobody asks the kernel that is started in its place anything.
+      for await (const {type} of execute(record, kernel.id, 'import os; os.kill(os.getpid(), 9)')) if (type === 'execute_input') break
+      for (const socket of sockets) socket.terminate()
       expect(await run.ended).toBe(0)
       clearInterval(looking)
-      expect(run.record()?.end).toEqual({code: 0, reason: 'idle', text: 'no activity for 12 s'})
+      expect(run.record()?.end).toEqual({code: 0, reason: 'idle', text: 'no activity for 6 s'})
       expect(readdirSync(run.tmp)).toEqual([])
     }, 60_000)
 
@@ -294,9 +299,14 @@ interface Message {
 }
 
 /** What a kernel says to a piece of code, over the websocket. */
-async function* execute(record: JobRecord, kernel: string, code: string): AsyncGenerator<Message> {
-  const socket = new WebSocket(`ws://localhost/api/kernels/${kernel}/channels?session_id=test`, {headers: AUTHORIZED, createConnection: () => connect(socketPath(record))})
+function open(record: JobRecord, kernel: string, session: string): WebSocket {
+  const socket = new WebSocket(`ws://localhost/api/kernels/${kernel}/channels?session_id=${session}`, {headers: AUTHORIZED, createConnection: () => connect(socketPath(record))})
   sockets.push(socket)
+  return socket
+}
+
+async function* execute(record: JobRecord, kernel: string, code: string): AsyncGenerator<Message> {
+  const socket = open(record, kernel, 'test')
   const queue: Message[] = []
   let wake = () => {}
   socket.on('message', (data) => {
