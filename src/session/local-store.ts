@@ -3,7 +3,7 @@
  * because each holds its token. Every write is a rename, so that a file is whole whoever else writes it.
  */
 import {readdir, readFile, rm, stat} from 'node:fs/promises'
-import {join} from 'node:path'
+import {basename, dirname, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import {replaceFile} from '../replace-file.ts'
 import {sessionFactsSchema, type SessionFacts} from './facts.ts'
@@ -38,6 +38,8 @@ type Read =
   | {kind: 'broken'; why: string; cut: boolean}
 
 const VERSION = 1
+/** What `replaceFile` calls a file that it has not finished. */
+const PART = /\.[0-9a-f]{12}$/
 
 /** The store below `stateDir`; nothing is made there before the first save. */
 export function openStore(stateDir: string): SessionStore {
@@ -49,8 +51,10 @@ export function openStore(stateDir: string): SessionStore {
     load: (cluster, name) => load(fileOf(cluster, name), name),
     list: () => list(root),
     async remove(cluster, name) {
-      await removeFile(keysOf(cluster, name))
-      await removeFile(fileOf(cluster, name))
+      const [keys, facts] = [keysOf(cluster, name), fileOf(cluster, name)]
+      // A save that was killed has left its part beside, with the token.
+      const parts = (await entries(dirname(facts))).filter((entry) => PART.test(entry) && [keys, facts].some((file) => entry.replace(PART, '') === basename(file)))
+      for (const file of [keys, ...parts.map((entry) => join(dirname(facts), entry)), facts]) await removeFile(file)
     },
     async keepHostKeys(cluster, name, text) {
       const file = keysOf(cluster, name)
@@ -120,7 +124,7 @@ async function debris(root: string): Promise<{file: string; why: string}[]> {
   for (const folder of await entries(root)) {
     for (const entry of await entries(join(root, folder))) {
       const file = join(root, folder, entry)
-      if (/\.json\.[0-9a-f]{12}$/.test(entry)) {
+      if (PART.test(entry)) {
         const changed = await stat(file).catch(() => null)
         if (changed && Date.now() - changed.mtimeMs > SAVED_WITHIN_MS) found.push({file, why: 'a save was cut short'})
       } else if (entry.endsWith('.json')) {

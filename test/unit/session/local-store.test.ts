@@ -116,6 +116,14 @@ describe('what is not there', () => {
     expect((await store.list()).sessions.map(({name}) => name)).toEqual(['b'])
   })
 
+  test('a removed session leaves no token in what a killed save has left', async () => {
+    await store.save(facts())
+    await writeFile(`${fileOf()}.0123456789ab`, '{"token"')
+    await writeFile(`${fileOf('otters-sing.json')}.0123456789ab`, '')
+    await store.remove('hpc', 'otters-sing')
+    expect(await readdir(dirname(fileOf()))).toEqual(['otters-sing.json.json.0123456789ab'])
+  })
+
   test('a name cannot lead out of the folder', async () => {
     await writeFile(join(home, 'precious.json'), '{}')
     await store.save(facts())
