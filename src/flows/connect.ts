@@ -9,6 +9,7 @@ import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
 import {tellCalls} from './calls.ts'
 import {JobInError} from './job-end.ts'
+import type {Keeper} from './keepers.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import {openTunnel} from '../tunnel/tunnel.ts'
@@ -42,17 +43,23 @@ export async function connect(input: ConnectInput, deps: Deps): Promise<OpenSess
   const other = await deps.keepers.find(cluster.name, name)
   // Somebody has connected it since the command has looked.
   if (other?.status.tunnel === 'connected') throw taken(name)
-  // One whose tunnel is down, or waits for a login that it must not ask for, gives way.
-  await other?.disconnect('taken-over')
   deps.tell({kind: 'step', id: 'login', title: `Log in to ${cluster.label}`})
   const link = await deps.connect(cluster, {signal, lend: true})
   try {
+    await takeOver(other, input, deps)
     return await connectOver(link, {...input, signal}, deps)
   } catch (error) {
     await link.close()
     if (error instanceof JobInError) throw leftInError(name, error)
     throw error instanceof JnodeError && error.code === 'job-ended' ? endedBefore(name, error) : error
   }
+}
+
+/** A keeper whose tunnel is down, or waits for a login that it must not ask for, gives way: once there is a login, for without one it goes on trying. */
+async function takeOver(other: Keeper | null, {cluster, name}: ConnectInput, deps: Deps): Promise<void> {
+  const now = await deps.keepers.find(cluster.name, name)
+  if (now && now.status.pid !== other?.status.pid) throw taken(name)
+  await now?.disconnect('taken-over')
 }
 
 function taken(name: string): JnodeError {

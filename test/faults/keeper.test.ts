@@ -85,6 +85,17 @@ describe('its clock jumps by an hour', () => {
   })
 })
 
+test('reconnecting, and a `connect` that gets no further: it goes on by itself', async () => {
+  onTestFinished(() => lab.link('laptop').up())
+  await through(lab, 'tries', async ({tunnelIs}) => {
+    await lab.link('laptop').down()
+    await tunnelIs('reconnecting')
+    expect((await jnode.run('connect tries')).exitCode).toBe(3)
+    await lab.link('laptop').up()
+    await tunnelIs('connected')
+  }, {cut: true})
+})
+
 test('in a terminal and taken over by another one, which it says', async () => {
   const held = jnode.spawn('start taken --host head -v')
   await held.says('Ctrl-C closes the tunnel')
