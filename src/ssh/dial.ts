@@ -15,7 +15,7 @@ export async function dial(hop: Hop, witness: Witness, signal?: AbortSignal): Pr
     witness({kind: 'connected', hop: hop.label, to: hop.host, through: 'ProxyCommand'})
     return openProxy(hop.proxyCommand)
   }
-  const addresses = await addressesOf(hop)
+  const addresses = await unlessAborted(addressesOf(hop), signal)
   witness({kind: 'resolved', hop: hop.label, addresses})
   let last: unknown = null
   for (const address of addresses) {
@@ -38,6 +38,15 @@ async function addressesOf(hop: Hop): Promise<string[]> {
   })
   const addresses = found.map(({address}) => address)
   return addresses.sort((a, b) => Number(b === hop.address) - Number(a === hop.address))
+}
+
+/** A lookup cannot be given up, and takes ten seconds and more where nameservers are silent; nobody waits for it after an abort. */
+function unlessAborted<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(abortReason(signal!))
+    signal?.addEventListener('abort', onAbort, {once: true})
+    void work.then(resolve, reject).finally(() => signal?.removeEventListener('abort', onAbort))
+  })
 }
 
 function connectTo(address: string, hop: Hop, signal?: AbortSignal): Promise<Duplex> {
