@@ -4,12 +4,11 @@
  */
 import {messageOf, JnodeError, whenAborted} from '../errors.ts'
 import {tellCalls} from './calls.ts'
-import {ALIVE_WITHIN_MS} from './alive.ts'
+import {ALIVE_WITHIN_MS, isAlive} from './alive.ts'
 import {comeBack, lostPage} from './come-back.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
 import {noteEnd} from './last-end.ts'
 import {isAnotherStart} from './reach-server.ts'
-import type {ServerWay} from './route-context.ts'
 import {isOver} from './relink.ts'
 import {tidyUp} from './stop.ts'
 import type {Deps} from './deps.ts'
@@ -110,9 +109,10 @@ async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSign
   const done = new AbortController()
   const routeLost = listenForTheEnd(session, watch, AbortSignal.any([signal, done.signal]), deps)
   try {
-    const linkLost = Promise.race([link.head.closed, deadAfterUpheaval(way, deps, AbortSignal.any([signal, done.signal]))])
+    const linkLost = link.head.closed.then((why) => ({why, linkDead: true}))
+    const silent = silentAfterUpheaval(session, deps, AbortSignal.any([signal, done.signal]))
     const wayLost = Promise.race([way.lost, routeLost, startedAgain(session, watch)])
-    return await Promise.race([linkLost.then((why) => ({why, linkDead: true})), wayLost.then((why) => ({why, linkDead: false}))])
+    return await Promise.race([linkLost, silent, wayLost.then((why) => ({why, linkDead: false}))])
   } catch (error) {
     // The watch may notice first that the link is lost.
     if (error instanceof JnodeError && error.code === 'connection-lost') return {why: error.message, linkDead: false}
@@ -166,14 +166,16 @@ async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: Abor
 const LIVED_MS = 1000
 const REFUSALS = 2
 
-/** Settles when the link does not outlive an upheaval, with the upheaval in words. */
-async function deadAfterUpheaval({open}: ServerWay, {upheaval, clock, tell}: Deps, signal: AbortSignal): Promise<string> {
+/** Settles when link or way do not outlive an upheaval, with the upheaval in words. */
+async function silentAfterUpheaval({link, way}: OpenSession, {upheaval, clock, tell}: Deps, signal: AbortSignal): Promise<Loss> {
   for (;;) {
     const what = await upheaval(signal)
     // Any answer will do, also that nobody listens there.
-    const opening = open().then((stream) => stream.destroy(), () => {})
+    const opening = way.open().then((stream) => stream.destroy(), () => {})
+    // A node that is silent, or a job that is suspended, says nothing of the connection to the head.
+    const living = isAlive(link, signal)
     const silent = await Promise.race([opening.then(() => false), clock.sleep(ALIVE_WITHIN_MS, signal).then(() => true)])
-    if (silent) return what
+    if (silent) return {why: what, linkDead: !(await living)}
     tell({kind: 'trace', text: `${what}; the connection lives on`})
   }
 }

@@ -30,3 +30,25 @@ test('a stream that opens after the tunnel was closed is closed, too: the connec
   await closed
   expect(stream.destroyed).toBe(true)
 })
+
+test('after sleep a node that is silent does not cost the connection to the head, which answers', async () => {
+  let first!: (what: string) => void
+  const closedFirst = new Promise<string>((resolve) => (first = resolve))
+  const remote = {label: 'alice@head', run: async ([script]: string[]) => (script === ':' ? [] : never), closed: never}
+  const session = {
+    facts: {name: 't1', jobId: '7', jobName: 'jnode-t1', remoteDir: '/home/alice/.jnode/sessions/t1', startedAt: null, runSeconds: null},
+    link: {head: remote, close: async () => first('the connection')},
+    engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
+    user: 'alice',
+    tunnel: {port: 8888, route: () => {}, away: () => {}, close: async () => {}},
+    way: {route: 'direct', start: null, node: remote, nodeName: 'node1', open: () => never, lost: never, trials: [], close: async () => first('the way')},
+  }
+  let slept = false
+  const upheaval = async () => (slept ? never : ((slept = true), 'this computer has slept'))
+  const clock = {now: () => Date.now(), sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 20), signal)}
+  const closing = new AbortController()
+  const kept = keepSession(session as unknown as OpenSession, {clock, upheaval, tell: () => {}} as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, stopping: () => null})
+  expect(await closedFirst).toBe('the way')
+  closing.abort()
+  await kept.ended
+})
