@@ -9,7 +9,7 @@ import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import type {Keeper, KeeperDirectory, KeeperStatus, StopOutcome} from '../flows/keepers.ts'
-import {deadSockets, fileAt, isOurs, listenPrivately, privateSocket, removeLeft, textOf} from './private-socket.ts'
+import {deadSockets, fileAt, isDead, isOurs, listenPrivately, privateSocket, removeLeft, textOf} from './private-socket.ts'
 
 export interface ControlHandlers {
   status(): KeeperStatus
@@ -148,6 +148,9 @@ export function keeperDirectory(stateDir: string): KeeperDirectory {
       await rm(pidFile(path), {force: true})
     },
     dead: () => deadSockets(stateDir),
-    removeDead: (path) => rm(path, {force: true}),
+    removeDead: async (path) => {
+      // Another process may have taken its place while the user was asked.
+      if (await isDead(path)) await rm(path, {force: true})
+    },
   }
 }

@@ -24,6 +24,7 @@ export async function listenPrivately(server: Server, path: string): Promise<voi
     server.once('error', reject)
     server.listen(path, () => {
       server.off('error', reject)
+      server.on('error', () => {}) // no room for a connection is no reason to end
       resolve()
     })
   })
@@ -72,16 +73,15 @@ export async function deadSockets(stateDir: string): Promise<string[]> {
   const names = await readdir(directory)
   const dead: string[] = []
   for (const name of names) {
-    const socket = join(directory, name.replace(/\.pid$/, ''))
-    if (/\.sock(\.pid)?$/.test(name) && (await isDead(socket))) dead.push(join(directory, name))
+    if (/\.sock(\.pid)?$/.test(name) && (await isDead(join(directory, name)))) dead.push(join(directory, name))
   }
   return dead
 }
 
-/** Only what refuses for certain: a process that hangs accepts. */
-function isDead(path: string): Promise<boolean> {
+/** Whether the process of this socket, or of the file beside it, refuses for certain: one that hangs accepts. */
+export function isDead(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(path)
+    const socket = connect(path.replace(/\.pid$/, ''))
     const settle = (dead: boolean) => {
       socket.destroy()
       resolve(dead)
