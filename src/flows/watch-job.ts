@@ -169,7 +169,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     })
   }
 
-  signal.addEventListener('abort', changed)
+  signal.addEventListener('abort', changed, {once: true})
   poll().catch(fail)
   void head.closed.then((why) => fail(new JnodeError('connection-lost', `The connection to ${head.label} was lost: ${why}`)))
   if (pace.follow && !facts.foreign) hear().catch(() => {}) // only quicker than polling, never the judge
