@@ -24,6 +24,13 @@ export const systemClock: Clock = {
   },
 }
 
+/** The signal, aborted after `ms` at the latest. Not by `AbortSignal.timeout`: Node 20 loses one that nobody but `AbortSignal.any` knows. */
+export function timeLimit(signal: AbortSignal, ms: number, late = new JnodeError('gave-up', 'It took too long')): AbortSignal {
+  const limit = new AbortController()
+  setTimeout(() => limit.abort(late), ms).unref()
+  return AbortSignal.any([signal, limit.signal])
+}
+
 /** Grid Engine keeps a limit in 32 bits; nobody means more than this. */
 const LONGEST_SECONDS = 10 * 365 * 86_400
 

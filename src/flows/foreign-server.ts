@@ -5,6 +5,7 @@ import {endpointOnNode, readRuntimeFile, RUNTIME_FILES, serversOfJob, type Found
 import {readLog, type LoggedServer} from '../jupyter/log.ts'
 import {quote} from '../shell.ts'
 import type {Endpoint} from '../ssh/remote.ts'
+import {timeLimit} from '../time.ts'
 import type {Answer, ClusterLink, Deps} from './deps.ts'
 
 export interface ServerWanted {
@@ -49,7 +50,7 @@ export async function foreignServer(asking: ServerWanted, {tell}: Pick<Deps, 'te
 const LOOK_MS = 8000
 
 async function lookOnNode({jobId, node, link, signal}: ServerWanted, silent: boolean): Promise<FoundServer[]> {
-  const within = silent ? AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]) : signal
+  const within = silent ? timeLimit(signal, LOOK_MS) : signal
   const remote = await link.toNode({names: [node], hostKeys: []}, within, silent)
   try {
     return await ask(remote.run, serversOfJob(jobId), {signal: within})

@@ -3,6 +3,7 @@ import {ask, type Ask} from '../ask.ts'
 import {JnodeError, messageOf} from '../errors.ts'
 import {quote} from '../shell.ts'
 import type {Remote} from '../ssh/remote.ts'
+import {timeLimit} from '../time.ts'
 import {onNode} from '../tunnel/ssh-leg.ts'
 import type {ClusterLink, Deps} from './deps.ts'
 import {hostOf, openedWithin, ROUTE_ORDER, closed, type RouteName, type RouteTrial} from './route-context.ts'
@@ -55,7 +56,7 @@ function shownKeys(node: string): Ask<HeadLegGround['record']> {
 
 /** What has not ended in time is aborted. */
 async function look(route: RouteName, signal: AbortSignal, work: (limit: AbortSignal) => Promise<string>): Promise<RouteLook> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)])
+  const limit = timeLimit(signal, LIMIT_MS)
   try {
     return {route, works: true, seen: await work(limit), ask: null}
   } catch (error) {

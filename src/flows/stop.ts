@@ -5,6 +5,7 @@ import {EXIT_CODES, JnodeError, messageOf} from '../errors.ts'
 import {jupyterApi} from '../jupyter/api.ts'
 import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
+import {timeLimit} from '../time.ts'
 import {jobNameOf, readRemoteSessions, remoteDir, type RemoteListing} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
@@ -207,7 +208,7 @@ const ROUTE_MS = 15_000
 async function shutDownThroughNode(facts: SessionFacts, record: JobRecord, {link, context}: Scene, deps: Deps): Promise<void> {
   const {node: nodeName, endpoint} = record
   if (nodeName === null || endpoint === null || !record.listening) return
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(ROUTE_MS)])
+  const signal = timeLimit(context.signal, ROUTE_MS)
   const watch = watchJob({...context, facts, signal}, EAGER)
   try {
     await watch.until((now) => now.record)

@@ -5,7 +5,7 @@ import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import {landingPage} from '../jupyter/api.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
-import {spokenDuration, type Clock} from '../time.ts'
+import {spokenDuration, timeLimit, type Clock} from '../time.ts'
 import type {Tunnel} from '../tunnel/tunnel.ts'
 import type {Answer, ClusterLink, Deps} from './deps.ts'
 import {JobInError} from './job-end.ts'
@@ -118,7 +118,7 @@ async function waitOverLink(context: WaitContext, deps: Deps): Promise<FoundWay>
   tunnel.away({lines: [`Session ${facts.name} is being started.`, 'It opens here as soon as it is ready.'], retryAt: null})
   // Only the running job has a queue, which may have a limit of its own. Nobody waits for it.
   const limit = facts.foreign ? null : ask(link.head.run, engine.limit(facts.jobId!, watch.view.record?.queue ?? null), {signal, timeoutMs: LIMIT_WITHIN_MS}).catch(() => null)
-  const within = timeLimit(signal, JUPYTER_WITHIN_MS, {message: `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`, hint: 'Its start may hang: try --setup, --module and --conda by hand in a shell on the cluster.'})
+  const within = timeLimit(signal, JUPYTER_WITHIN_MS, new JnodeError('gave-up', `Jupyter on ${node} did not answer within ${spokenDuration(JUPYTER_WITHIN_MS)}`, {hint: 'Its start may hang: try --setup, --module and --conda by hand in a shell on the cluster.'}))
   const way = await reachServer({...context, signal: within}, deps).catch(async (error: unknown) => {
     throw await explained(error, facts, link)
   })
@@ -161,12 +161,5 @@ function withReason(error: unknown, reason: string | null): unknown {
 /** The signal, ending also when the user's `--wait` is over. */
 export function limited(signal: AbortSignal, waitSeconds: number | null): AbortSignal {
   if (waitSeconds === null) return signal
-  return timeLimit(signal, waitSeconds * 1000, {message: `The server was not ready within ${spokenDuration(waitSeconds * 1000)}`, hint: 'Allow more time with --wait, or ask for less.'})
-}
-
-function timeLimit(signal: AbortSignal, ms: number, {message, hint}: {message: string; hint: string}): AbortSignal {
-  const limit = new AbortController()
-  const timer = setTimeout(() => limit.abort(new JnodeError('gave-up', message, {hint})), ms)
-  timer.unref()
-  return AbortSignal.any([signal, limit.signal])
+  return timeLimit(signal, waitSeconds * 1000, new JnodeError('gave-up', `The server was not ready within ${spokenDuration(waitSeconds * 1000)}`, {hint: 'Allow more time with --wait, or ask for less.'}))
 }
