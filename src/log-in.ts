@@ -49,7 +49,7 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
         head,
         canAsk,
         machine,
-        secondFactors: [...secrets.secondFactor],
+        asked: [...secrets.needPerson, ...secrets.passwords.keys()],
         toNode: async (node: NodeAddress, nodeSignal = signal, quiet = silent) => firstThatWorks(node, (name) => door(quiet).nodeThrough(head, hop, {name, hostKeys: node.hostKeys}, nodeSignal)),
         close: () => head.close(),
       }
@@ -68,12 +68,12 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
       head,
       canAsk,
       machine: head.machine,
-      secondFactors: [...secrets.secondFactor],
+      asked: [...secrets.needPerson, ...secrets.passwords.keys()],
       toNode: async (node, nodeSignal, quiet = silent) => firstThatWorks(node, async (name) => (await ssh(quiet)).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
       close: () => head.close(),
     }
   }
-  return {logIn, nodeBehind, secondFactors: secrets.secondFactor}
+  return {logIn, nodeBehind, needPerson: secrets.needPerson}
 }
 
 function localLink(canAsk: boolean, toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal, silent?: boolean) => Promise<Remote>): OwnLink {

@@ -5,6 +5,7 @@ import type {Duplex} from 'node:stream'
 import {JnodeError, throwIfAborted} from '../errors.ts'
 import type {ClusterLink, NodeAddress} from '../flows/deps.ts'
 import type {Remote, RunResult} from '../ssh/remote.ts'
+import {timeLimit} from '../time.ts'
 import {LEND_BEAT_MS, type Asked, type FollowLine, type LeaseLine} from './lend.ts'
 import {errorOf, type Failure} from './messages.ts'
 import {fileAt, isOurs, removeLeft, textOf} from './private-socket.ts'
@@ -39,20 +40,34 @@ export async function borrow(path: string, {signal, onWaiting}: {signal: AbortSi
     return found
   }
   const head = remoteOver(path, found.lease)
+  // Each lasts as long as the connection: a keeper that looks for its server a thousand times a day needs one.
+  const nodes = new Map<string, Promise<Remote>>()
+  const toNode = async (node: NodeAddress, nodeSignal?: AbortSignal): Promise<Remote> => {
+    const key = JSON.stringify([node.names[0], node.hostKeys])
+    const there = await nodes.get(key)?.catch(() => null)
+    if (there) return there
+    const remote = leaseNode(path, node, {closed: head.closed, ...(nodeSignal ? {signal: nodeSignal} : {})})
+    nodes.set(key, remote)
+    const forget = () => {
+      if (nodes.get(key) === remote) nodes.delete(key)
+    }
+    remote.then(({closed}) => closed).then(forget, forget)
+    return remote
+  }
   return {
     kind: 'lent',
     link: {
       head,
       canAsk: false,
       machine: Promise.resolve(found.lease.machine),
-      secondFactors: found.lease.secondFactors ?? [],
-      toNode: (node, nodeSignal) => toNode(path, node, {closed: head.closed, ...(nodeSignal ? {signal: nodeSignal} : {})}),
+      asked: found.lease.asked ?? [],
+      toNode,
       close: head.close,
     },
   }
 }
 
-async function toNode(path: string, node: NodeAddress, {closed, signal}: {closed: Promise<string>; signal?: AbortSignal}): Promise<Remote> {
+async function leaseNode(path: string, node: NodeAddress, {closed, signal}: {closed: Promise<string>; signal?: AbortSignal}): Promise<Remote> {
   const left = new AbortController()
   void closed.then(() => left.abort())
   const found = await leaseOf(path, {what: 'node', node}, signal ? AbortSignal.any([signal, left.signal]) : left.signal).catch((error: unknown) => {
@@ -77,7 +92,7 @@ interface Lease {
   label: string
   standInKey: string | null
   machine: string | null
-  secondFactors?: readonly string[]
+  asked?: readonly string[]
   closed: Promise<string>
   giveBack(): void
 }
@@ -131,8 +146,8 @@ function remoteOver(path: string, {of, label, standInKey, closed, giveBack}: Lea
   void closed.then((reason) => gone.abort(lost(reason)))
   /** Ends with the lease. */
   const send = (asked: Asked, {signal, timeoutMs}: {signal?: AbortSignal | undefined; timeoutMs?: number} = {}) => {
-    const limits = [gone.signal, ...(signal ? [signal] : []), ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)])]
-    return sendOver(path, asked, AbortSignal.any(limits))
+    const over = signal ? AbortSignal.any([gone.signal, signal]) : gone.signal
+    return sendOver(path, asked, timeoutMs === undefined ? over : timeLimit(over, timeoutMs, lost()))
   }
   const stream = async (asked: Asked, signal?: AbortSignal) => {
     const {response, stream: opened} = await send(asked, {signal})

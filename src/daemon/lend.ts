@@ -31,9 +31,9 @@ export type Asked =
 
 /**
  * The lines of an answer that lasts: a lease, or what is followed. An empty line is a sign of life. `standInKey`: null where
- * the host has no stand-in. `machine`: which one of those that have the head node's name. `secondFactors`: older lenders do not tell.
+ * the host has no stand-in. `machine`: which one of those that have the head node's name. `asked`: older lenders do not tell.
  */
-export type LeaseLine = {of: string; label: string; standInKey: string | null; machine: string | null; secondFactors?: readonly string[]} | {closed: string} | {failure: ReturnType<typeof failureOf>}
+export type LeaseLine = {of: string; label: string; standInKey: string | null; machine: string | null; asked?: readonly string[]} | {closed: string} | {failure: ReturnType<typeof failureOf>}
 export type FollowLine = {line: string} | {done: true} | {failure: ReturnType<typeof failureOf>}
 
 /** The right to lend at this place, taken before the login: whoever asks meanwhile waits for it. */
@@ -119,7 +119,7 @@ async function lease(asked: Extract<Asked, {what: 'head' | 'node'}>, {res, say, 
     link = shared.hold(true)
     const remote = asked.what === 'head' ? link.head : await link.toNode(asked.node, signal)
     remotes.set(of, remote)
-    say({of, label: remote.label, standInKey: remote.standIn?.hostKey ?? null, machine: (await link.machine) ?? null, secondFactors: link.secondFactors ?? []})
+    say({of, label: remote.label, standInKey: remote.standIn?.hostKey ?? null, machine: (await link.machine) ?? null, asked: link.asked ?? []})
     // It may have left while the login was under way.
     const closed = await Promise.race([remote.closed, link.head.closed, whenAborted(signal).then(() => 'given back')])
     res.end(JSON.stringify({closed}))

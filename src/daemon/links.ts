@@ -25,8 +25,8 @@ export interface LinksOptions {
   tell: Tell
   canAsk: boolean
   logIn(cluster: ClusterTarget, options: ConnectOptions): Promise<OwnLink>
-  /** Labels of hosts that have asked for more than a key or a password, as far as this process knows: it logs in there only with a person. */
-  secondFactors: Set<string>
+  /** Labels of hosts where this process logs in only with a person. */
+  needPerson: Set<string>
   /** Logs in to a node through a head node that is lent; may ask. */
   nodeBehind(cluster: ClusterTarget, head: Remote, node: NodeAddress, signal?: AbortSignal): Promise<Remote>
 }
@@ -34,13 +34,13 @@ export interface LinksOptions {
 /** Lenders that come and go in the moment of asking are not waited for without end. */
 const TRIES = 10
 
-export function links({stateDir, tell, logIn, nodeBehind, secondFactors, canAsk, ...options}: LinksOptions) {
+export function links({stateDir, tell, logIn, nodeBehind, needPerson, canAsk, ...options}: LinksOptions) {
   let {lending} = options
   /** The connections of this process, each held until it needs a new one or ends. */
   const own = new Map<string, {shared: SharedLink; base: ClusterLink; path: string | null}>()
   const tellWaiting = () => tell({kind: 'progress', text: 'another jnode is logging in; waiting for it'})
 
-  async function logInHere(cluster: ClusterTarget, options: ConnectOptions, lender: Lender | null): Promise<ClusterLink> {
+  async function makeLogin(cluster: ClusterTarget, options: ConnectOptions, lender: Lender | null): Promise<ClusterLink> {
     try {
       const shared = shareLink(await logIn(cluster, options))
       const link = shared.hold()
@@ -62,11 +62,15 @@ export function links({stateDir, tell, logIn, nodeBehind, secondFactors, canAsk,
 
   async function borrowOrLogIn(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink> {
     const path = placeOf(stateDir, cluster)
+    const logInHere = (lender: Lender | null) => {
+      if (options.onlyLent) throw new JnodeError('unreachable', `Nobody has a connection to ${cluster.label} open`)
+      return makeLogin(cluster, options, lender)
+    }
     for (let tries = 0; path !== null && tries < TRIES; tries++) {
       const found = await borrow(path, {signal: options.signal, onWaiting: tellWaiting})
       switch (found.kind) {
         case 'lent':
-          for (const label of found.link.secondFactors ?? []) secondFactors.add(label)
+          for (const label of found.link.asked ?? []) needPerson.add(label)
           if (options.silent && !(await isAlive(found.link, options.signal))) {
             await found.link.close()
             throw new JnodeError('connection-lost', `The connection to ${found.link.head.label} that another jnode has open does not answer`)
@@ -78,15 +82,15 @@ export function links({stateDir, tell, logIn, nodeBehind, secondFactors, canAsk,
           if (options.silent && found.failure.code === 'unreachable') throw errorOf(found.failure)
           break
         case 'silent':
-          return logInHere(cluster, options, null)
+          return logInHere(null)
         case 'nobody': {
-          if (!options.lend || !lending) return logInHere(cluster, options, null)
+          if (!options.lend || !lending) return logInHere(null)
           const lender = await takePlace(path)
-          if (lender) return logInHere(cluster, options, lender)
+          if (lender) return logInHere(lender)
         }
       }
     }
-    return logInHere(cluster, options, null)
+    return logInHere(null)
   }
 
   /** A lender has nobody to ask. What a node wants of a person is asked for here, in a login of this process behind the head that is lent. */
@@ -110,7 +114,7 @@ export function links({stateDir, tell, logIn, nodeBehind, secondFactors, canAsk,
   return {
     async connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink> {
       // Whoever wants to see a login wants one.
-      if (options.witness) return logInHere(cluster, options, null)
+      if (options.witness) return makeLogin(cluster, options, null)
       const mine = own.get(wayTo(cluster))
       if (mine?.shared.usable() && !options.silent) return mine.shared.hold()
       // After a loss a new one, unless others still use the old one well.

@@ -85,7 +85,7 @@ export function shareLink(link: OwnLink, now = () => performance.now()): SharedL
       head: {...link.head, run, closed: Promise.race([link.head.closed, reasonOf(over.signal)])},
       canAsk: link.canAsk && !silent,
       ...(link.machine ? {machine: link.machine} : {}),
-      ...(link.secondFactors ? {secondFactors: link.secondFactors} : {}),
+      ...(link.asked ? {asked: link.asked} : {}),
       async toNode(address, signal, quiet = false) {
         const {remote, giveBack} = await take(address, () => link.toNode(address, signal, silent || quiet))
         if (over.signal.aborted) await giveBack()

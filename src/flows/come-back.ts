@@ -1,7 +1,7 @@
 /** A way to the server again after it was lost, as long as the job lives. */
 import {ask} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
-import {messageOf, whenAborted} from '../errors.ts'
+import {messageOf, throwIfAborted} from '../errors.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
 import type {Away} from '../tunnel/away.ts'
@@ -58,9 +58,24 @@ export async function comeBack(session: OpenSession, deps: Deps, {signal, cluste
     const command = `jnode connect ${facts.name}`
     tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`, ...timeLeft(facts, deps.clock.now())], retryAt: null})
     deps.tell({kind: 'warning', text: error.message, hint: `Run \`${command}\` to log in again.`, desktop: `Log in again with: ${command}`})
-    // Trying on would spend second factors or lock the account.
-    await whenAborted(signal)
-    throw signal.reason
+    // Trying on would spend second factors or lock the account; but its owner may log in for another session.
+    session.link = await whenLent(cluster, deps, signal)
+    await comeBack(session, deps, {signal, cluster, linkDead: false, needsLogin})
+  }
+}
+
+/** How often it is looked whether somebody lends a connection: a look at a file. */
+const LOOK_MS = 5000
+
+async function whenLent(cluster: ClusterTarget, {connect, clock, tell}: Deps, signal: AbortSignal): Promise<ClusterLink> {
+  for (;;) {
+    await clock.sleep(LOOK_MS, signal)
+    try {
+      return await connect(cluster, {signal, silent: true, onlyLent: true})
+    } catch (error) {
+      throwIfAborted(signal)
+      tell({kind: 'trace', text: messageOf(error)})
+    }
   }
 }
 

@@ -24,8 +24,8 @@ export interface ClusterLink {
   readonly canAsk: boolean
   /** The address of the machine that is the head node, where its name may stand for several; null where it is not known. */
   readonly machine?: Promise<string | null>
-  /** Labels of the hosts that have asked for more than a key or a password: nobody logs in there unasked, whoever made this login. */
-  readonly secondFactors?: readonly string[]
+  /** Labels of the hosts that have asked for what its owner alone knows: another process logs in there only with a person. */
+  readonly asked?: readonly string[]
   /** Logs in to a node through the head node; `silent`: nobody is asked anything. Throws `no-route`, `host-key`, `login-failed`. */
   toNode(node: NodeAddress, signal?: AbortSignal, silent?: boolean): Promise<Remote>
   close(): Promise<void>
@@ -35,6 +35,8 @@ export interface ConnectOptions {
   signal: AbortSignal
   /** Never ask anybody anything: a background reconnect. */
   silent?: boolean
+  /** Only a connection that another process lends; else it throws, and no login is tried. */
+  onlyLent?: boolean
   /** It will be kept: other processes of this computer may use it meanwhile. */
   lend?: boolean
   /** Is told what is seen on the way; then it is a login of its own, whatever connections others have open. */

@@ -182,7 +182,7 @@ async function chooseStep(state: State): Promise<AuthStep> {
 /** The last method left is asked for as often as the server lets; one before it, or a program, ssh's number of times. */
 function mayAsk({hop, phase, report, ...state}: State, kind: 'keyboard' | 'password'): boolean {
   if (kind === 'keyboard' && phase.keyboardDead) return false
-  if (!state.canAsk && (!state.secrets.passwords.has(hop.label) || state.secrets.secondFactor.has(hop.label))) {
+  if (!state.canAsk && (!state.secrets.passwords.has(hop.label) || state.secrets.needPerson.has(hop.label))) {
     report.wanted.add(kind === 'keyboard' ? 'an answer' : 'a password')
     return false
   }
@@ -238,7 +238,7 @@ function attach(state: State, client: AuthClient): void {
     const text = headOf([name, instructions]).trimEnd()
     // ssh2 answers a round without prompts by itself and keeps its text back. It may be a push to a phone: a second factor.
     if (text && !(Array.isArray(prompts) && prompts.length > 0)) {
-      state.secrets.secondFactor.add(state.hop.label)
+      state.secrets.needPerson.add(state.hop.label)
       state.tell(text)
     }
     onRound(protocol, name, instructions, prompts)

@@ -71,7 +71,7 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
       const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
       const beyond = mayGiveWay ? hops.find(({beyondSsh2}) => beyondSsh2 !== null) : undefined
       if (beyond) throw new BeyondSsh2(beyond.beyondSsh2!, `${beyond.label} needs the system’s ssh: ${beyond.beyondSsh2}`)
-      if (!prompter.canAsk) refuseSecondFactors(hops, secrets)
+      if (!prompter.canAsk) refuseWithoutPerson(hops, secrets)
       witness({kind: 'way', hops: hops.map(({label}) => label)})
       const head = hops.at(-1)!
       head.address = machines.get(head.label) ?? before ?? null
@@ -93,9 +93,9 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
 }
 
 /** Before anything is dialled: even a login that is given up half-way may send a push to a phone, and counts as a failure somewhere. */
-export function refuseSecondFactors(hops: readonly Hop[], {secondFactor}: Pick<Secrets, 'secondFactor'>): void {
-  const asking = hops.find(({label}) => secondFactor.has(label))
-  if (asking) throw new JnodeError('login-failed', `${asking.label} asks for more than a key or a password to log in, and nobody is here to answer`, {hint: 'Log in yourself.'})
+export function refuseWithoutPerson(hops: readonly Hop[], {needPerson}: Pick<Secrets, 'needPerson'>): void {
+  const asking = hops.find(({label}) => needPerson.has(label))
+  if (asking) throw new JnodeError('login-failed', `${asking.label} asks for more than a key to log in, and nobody is here to answer`, {hint: 'Log in yourself.'})
 }
 
 /** The user's keys and account on the head node serve on its nodes too. */

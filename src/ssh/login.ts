@@ -12,12 +12,12 @@ export interface Secrets {
   passwords: Map<string, string>
   /** Unlocked keys per file; null: the user declined, do not ask again. */
   keys: Map<string, ParsedKey | null>
-  /** Labels of hops where something other than a password was asked: nothing is answered there without the user. */
-  secondFactor: Set<string>
+  /** Labels of hops where something other than a password was asked, or what another process was told: nothing is answered there without the user. */
+  needPerson: Set<string>
 }
 
 export function emptySecrets(): Secrets {
-  return {passwords: new Map(), keys: new Map(), secondFactor: new Set()}
+  return {passwords: new Map(), keys: new Map(), needPerson: new Set()}
 }
 
 export interface Login {

@@ -4,7 +4,7 @@ import {dirname} from 'node:path'
 import {JnodeError} from '../errors.ts'
 import {quote} from '../shell.ts'
 import {targetText, type Target} from '../target.ts'
-import {refuseSecondFactors, type DoorOptions, type Node} from './door.ts'
+import {refuseWithoutPerson, type DoorOptions, type Node} from './door.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {isGone, isOneOfSeveral, machineOf, remember, wordsFor} from './machine.ts'
 import {joinMaster, openMaster, type Master, type MasterOptions} from './master.ts'
@@ -15,8 +15,8 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
   const asker: Prompter = {
     ...prompter,
     async ask(question, signal) {
-      // All hops ask in the name of the last one.
-      if (question.kind === 'code') secrets.secondFactor.add(question.hop)
+      // All hops ask in the name of the last one, and what is answered is ssh's alone.
+      if (question.kind === 'code' || question.kind === 'password') secrets.needPerson.add(question.hop)
       return prompter.ask(question, signal)
     },
   }
@@ -30,7 +30,7 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
       const hop = hops.at(-1)!
       const theirs = hop.controlPath === null ? null : await joinMaster(hop.controlPath, {env, label: hop.label})
       if (theirs) return {head: theirs, hop, machine: Promise.resolve(null)}
-      if (!prompter.canAsk) refuseSecondFactors([hop], secrets)
+      if (!prompter.canAsk) refuseWithoutPerson([hop], secrets)
       const files = knownHosts === null ? [] : ['-o', `UserKnownHostsFile=${[knownHosts, ...hop.userKnownHostsFiles].map((file) => `"${file}"`).join(' ')}`]
       hop.address = machines.get(hop.label) ?? before ?? null
       const words = await wordsFor(targets.at(-1)!, hop, {env, signal})

@@ -80,7 +80,7 @@ async function answerTo(login: Login, {head, prompt, echo}: {head: string; promp
   if (isPassword || (!echo && CHANGE_PROMPT.test(prompt))) {
     answered.password = true
     secrets.passwords.set(hop.label, given)
-  } else secrets.secondFactor.add(hop.label)
+  } else secrets.needPerson.add(hop.label)
   return given
 }
 

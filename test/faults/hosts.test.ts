@@ -97,6 +97,8 @@ test.each(['ssh2', 'openssh'])('with a second factor, by %s: 20 changes of the n
     expect(page.stdout).not.toContain(new URL(session.url).searchParams.get('token'))
     expect(await jnode.ok(`connect factor ${flags}`, who)).toMatchObject({url: session.url, tunnel: 'connected'})
     expect((await lab.exec('laptop', 'alice', 'cat ~/codes')).stdout).toBe('')
+    // A connection is there again, to be used by all.
+    await until('the other one has come back by itself', async () => (await tunnelOf(lab, 'beside')) === 'connected')
     await jnode.ok('stop beside')
   }, {flags, who})
   await nothingLeft(lab)

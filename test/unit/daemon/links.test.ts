@@ -12,21 +12,21 @@ const {signal} = new AbortController()
 const CLUSTER = {name: 'c1', kind: 'ssh', label: 'alice@head', hops: [{user: null, host: 'head', port: null}], knownHosts: null} as unknown as ClusterTarget
 
 /** A keeper that has lost its own way, on a connection that somebody borrows from it; what was done to that connection. */
-async function lending({run = async () => [], secondFactors = []}: {run?: (scripts: unknown, options: {signal: AbortSignal}) => Promise<unknown>; secondFactors?: string[]} = {}) {
+async function lending({run = async () => [], asked = []}: {run?: (scripts: unknown, options: {signal: AbortSignal}) => Promise<unknown>; asked?: string[]} = {}) {
   const stateDir = await mkdtemp(join(tmpdir(), 'jnode-links-'))
   onTestFinished(() => rm(stateDir, {recursive: true}))
   const done: string[] = []
   const link = {
     head: {label: 'alice@head', closed: forEver, run},
     canAsk: true,
-    secondFactors,
+    asked,
     async toNode(_node: unknown, _signal: unknown, silent = false) {
       done.push(silent ? 'nobody asked' : 'somebody asked')
       return {label: 'alice@node1', closed: forEver, close: async () => {}}
     },
     close: async () => void done.push('closed'),
   }
-  const ours = links({stateDir, lending: true, canAsk: true, tell: () => {}, logIn: async () => link as unknown as OwnLink, nodeBehind: () => forEver, secondFactors: new Set()})
+  const ours = links({stateDir, lending: true, canAsk: true, tell: () => {}, logIn: async () => link as unknown as OwnLink, nodeBehind: () => forEver, needPerson: new Set()})
   const first = await ours.connect(CLUSTER, {signal, lend: true})
   const [place] = await readdir(join(stateDir, 'keepers'))
   const borrowed = await borrow(join(stateDir, 'keepers', place!), {signal, onWaiting: () => {}})
@@ -55,10 +55,10 @@ test('a keeper that is told to end while it looks whether the connection lives l
 })
 
 test('who borrows a connection knows where a login needs a person', async () => {
-  const {stateDir} = await lending({secondFactors: ['alice@gateway']})
-  const secondFactors = new Set<string>()
-  const theirs = links({stateDir, lending: false, canAsk: false, tell: () => {}, logIn: () => forEver, nodeBehind: () => forEver, secondFactors})
+  const {stateDir} = await lending({asked: ['alice@gateway']})
+  const needPerson = new Set<string>()
+  const theirs = links({stateDir, lending: false, canAsk: false, tell: () => {}, logIn: () => forEver, nodeBehind: () => forEver, needPerson})
   const link = await theirs.connect(CLUSTER, {signal, lend: true})
-  expect([...secondFactors]).toEqual(['alice@gateway'])
+  expect([...needPerson]).toEqual(['alice@gateway'])
   await link.close()
 })
