@@ -1,5 +1,5 @@
 /** Bundles the program: one file per entry and shared chunks, since many small files are what makes a command slow to start. */
-import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
+import {copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {basename, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {build} from 'esbuild'
@@ -37,4 +37,7 @@ for (const file of outputFiles.sort((a, b) => Number(isEntry(a)) - Number(isEntr
   writeFileSync(beside, file.contents)
   renameSync(beside, file.path)
 }
+mkdirSync(join(dist, 'quiet'), {recursive: true})
+copyFileSync(join(root, 'src/ssh/quiet/ssh'), join(dist, 'quiet/ssh'))
+names.add('quiet')
 for (const name of readdirSync(dist)) if (!names.has(name) && !name.endsWith('.new')) rmSync(join(dist, name), {recursive: true, force: true})

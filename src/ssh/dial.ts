@@ -8,12 +8,19 @@ import {coalesceWrites} from './packets.ts'
 import {openProxy} from './proxy-command.ts'
 import type {Witness} from './remote.ts'
 
+export interface Dialling {
+  /** Is told what is seen on the way. */
+  witness: Witness
+  /** Nobody is there to answer anything. */
+  quiet: boolean
+}
+
 /** A byte pipe to the first hop, to the first of its addresses that answers. Throws `unreachable`, or what the signal was aborted with. */
-export async function dial(hop: Hop, witness: Witness, signal?: AbortSignal): Promise<Duplex> {
+export async function dial(hop: Hop, {witness, quiet}: Dialling, signal?: AbortSignal): Promise<Duplex> {
   throwIfAborted(signal)
   if (hop.proxyCommand !== null) {
     witness({kind: 'connected', hop: hop.label, to: hop.host, through: 'ProxyCommand'})
-    return openProxy(hop.proxyCommand)
+    return openProxy(hop.proxyCommand, {quiet})
   }
   const addresses = await unlessAborted(addressesOf(hop), signal)
   witness({kind: 'resolved', hop: hop.label, addresses})

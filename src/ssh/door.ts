@@ -50,6 +50,7 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
     const pinned = nodeKeys === null || nodeKeys.length === 0 ? {} : {pinned: nodeKeys}
     return {
       witness,
+      quiet: !prompter.canAsk,
       async acceptHostKey(hop, key, signal) {
         await checkHostKey({hop, key, prompter, tell, ...pinned, ...acceptNewFile, ...(signal ? {signal} : {})})
         witness({kind: 'host-key', hop: hop.label, key: described(key)})

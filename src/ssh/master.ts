@@ -13,6 +13,7 @@ import {describe} from './local.ts'
 import {serveAskpass, type Askpass} from './askpass.ts'
 import {privateDirectory} from './private-directory.ts'
 import type {Prompter} from './prompt.ts'
+import {quietly} from './quiet-ssh.ts'
 import type {Endpoint, OpenStream, Remote} from './remote.ts'
 import {followOver, runOver, SHELL_COMMAND, type OpenShell} from './remote-command.ts'
 
@@ -59,7 +60,7 @@ export async function openMaster(args: readonly string[], options: MasterOptions
     throw error
   })
   const ssh = ['ssh', '-M', '-S', path, '-N', '-T', ...MASTER_OPTIONS, ...(pinned === undefined ? [] : ['-o', `UserKnownHostsFile="${knownIn(directory)}"`]), ...args]
-  const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', directory, ...ssh], {env: {...env, ...(asking?.env ?? {PATH: `${directory}:${env['PATH'] ?? ''}`})}, detached: true, stdio: ['pipe', 'ignore', 'pipe']})
+  const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', directory, ...ssh], {env: asking ? {...env, ...asking.env} : quietly(env), detached: true, stdio: ['pipe', 'ignore', 'pipe']})
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-8000)))
   child.stdin.on('error', () => {})
@@ -85,25 +86,10 @@ export async function openMaster(args: readonly string[], options: MasterOptions
 
 const knownIn = (directory: string) => join(directory, 'known')
 
-/**
- * First on the PATH where nobody can be asked: ssh starts itself for the hosts on the way (ProxyJump, many a ProxyCommand) and
- * passes on no option that would keep it from asking there, or from answering with nothing. Where the user's own ssh is a script
- * that looks for ssh once more, the same process comes here again, and this one stands aside.
- */
-const QUIET_SSH = `#!/bin/sh
-behind=\${PATH#"\${0%/*}":}
-if [ "\${JNODE_QUIET_SSH-}" = $$ ]; then PATH=$behind exec ssh "$@"; fi
-JNODE_QUIET_SSH=$$; export JNODE_QUIET_SSH
-ssh=$(PATH=$behind; command -v ssh) || exit 127
-exec "$ssh" -o BatchMode=yes "$@"
-`
-
 /** What ssh finds in its directory: the keys to accept, and a way to ask; null where nobody can be asked. */
 async function prepare(directory: string, {prompter, label, tell, signal, pinned}: MasterOptions): Promise<Askpass | null> {
   if (pinned !== undefined) await writeFile(knownIn(directory), pinned, {mode: 0o600})
-  if (prompter.canAsk) return serveAskpass(prompter, {directory, tell, hop: label, signal})
-  await writeFile(join(directory, 'ssh'), QUIET_SSH, {mode: 0o700})
-  return null
+  return prompter.canAsk ? serveAskpass(prompter, {directory, tell, hop: label, signal}) : null
 }
 
 /** A connection of the user's own, which is left open. Null when nobody answers there. */

@@ -8,25 +8,23 @@ import ssh2, {type ConnectConfig} from 'ssh2'
 import {abortReason, JnodeError} from '../errors.ts'
 import {algorithmsFor} from './algorithms.ts'
 import type {AuthSession} from './auth.ts'
-import {dial, unreachable} from './dial.ts'
+import {dial, unreachable, type Dialling} from './dial.ts'
 import type {Hop} from './host-config.ts'
 import {isGone} from './machine.ts'
 import type {KeyTools} from './identities.ts'
 import {pausable} from './pausable.ts'
-import type {Remote, Witness} from './remote.ts'
+import type {Remote} from './remote.ts'
 import {isRefusal, remoteOver} from './ssh2-remote.ts'
 import {systemClock} from '../time.ts'
 
 const {BaseAgent, createAgent, utils} = ssh2
 
 /** What a hop needs from outside: how its key is judged and how to log in. */
-export interface DoorKeeper {
+export interface DoorKeeper extends Dialling {
   /** Resolves when the key is accepted; rejects with `host-key`. Nothing secret is sent before. */
   acceptHostKey(hop: Hop, key: Buffer, signal?: AbortSignal): Promise<void>
   /** Host key algorithms to offer, in order. */
   hostKeyAlgorithms(hop: Hop): string[]
-  /** Is told what is seen on the way. */
-  witness: Witness
   /** A fresh login to this hop. */
   logIn(hop: Hop, signal?: AbortSignal): AuthSession
 }
@@ -58,7 +56,7 @@ export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: A
   try {
     for (const hop of hops) {
       const before = chain.at(-1)
-      const enter = (place: Hop) => (before ? before.next(place, door, signal) : logInTo(place, {door, depth: 0, dial: () => dial(place, door.witness, signal), signal}))
+      const enter = (place: Hop) => (before ? before.next(place, door, signal) : logInTo(place, {door, depth: 0, dial: () => dial(place, door, signal), signal}))
       chain.push(await enter(hop).catch((error: unknown) => {
         if (hop.address === null || !isGone(error)) throw error
         return enter({...hop, address: null})

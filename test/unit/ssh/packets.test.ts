@@ -87,7 +87,7 @@ describe('a socket’s writes', () => {
 
 describe('a connection that forwards', () => {
   const door: DoorKeeper = {
-    witness: () => {}, acceptHostKey: async () => {},
+    witness: () => {}, quiet: true, acceptHostKey: async () => {},
     hostKeyAlgorithms: () => ['ssh-ed25519'],
     logIn: (hop) => makeAuth(hop, {tools, prompter: noPrompter, secrets: emptySecrets(), tell: () => {}}),
   }

@@ -1,10 +1,14 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {expect, test} from 'vitest'
+import {chmodSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {expect, onTestFinished, test} from 'vitest'
+import {openProxy} from '../../../src/ssh/proxy-command.ts'
 
 /** Says what comes of a way through `cat` after Ctrl-C, which this program takes as jnode does. */
 const PROGRAM = `const {openProxy} = await import(${JSON.stringify(new URL('../../../src/ssh/proxy-command.ts', import.meta.url).href)})
-const stream = openProxy('cat')
+const stream = openProxy('cat', {quiet: false})
 const say = (text) => process.stdout.write(text)
 stream.on('data', (chunk) => say(chunk.toString()))
 stream.on('close', () => say('closed'))
@@ -20,4 +24,20 @@ test('Ctrl-C, which a terminal sends to all that runs in it, is left to jnode: w
   })
   await once(child, 'close')
   expect(said).toBe('ready still there closed')
+})
+
+test('with nobody there an ssh in it asks nothing, also where that is a script that looks for ssh once more', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'jnode-proxy-'))
+  const before = process.env['PATH']
+  onTestFinished(() => {
+    process.env['PATH'] = before
+    rmSync(directory, {recursive: true})
+  })
+  const program = (text: string) => (writeFileSync(join(directory, 'ssh'), text), chmodSync(join(directory, 'ssh'), 0o755))
+  process.env['PATH'] = `${directory}:${before}`
+  const said = async () => Buffer.concat(await openProxy('ssh gateway', {quiet: true}).toArray() as Buffer[]).toString()
+  program('#!/bin/sh\necho "$@"\n')
+  expect(await said()).toBe('-o BatchMode=yes gateway\n')
+  program(`#!/bin/sh\n[ "$1" = -F ] && { echo "$@"; exit; }\nexec ssh -F config "$@"\n`)
+  expect(await said()).toBe('-F config -o BatchMode=yes gateway\n')
 })

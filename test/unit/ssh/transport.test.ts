@@ -141,7 +141,7 @@ describe('giving up while logging in', () => {
       judge = resolve
     })
     const door: DoorKeeper = {
-      witness: () => {},
+      witness: () => {}, quiet: true,
     acceptHostKey: () => {
         abort.abort(interrupted())
         return judged
