@@ -60,7 +60,7 @@ describe('a connection cut when all is ready', () => {
     expect(codes()).toBe(1)
     const attempts = world.cluster.attempts('gateway').length
     world.cluster.cut('gateway')
-    await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*ada@127\.0\.0\.1:\d+ asks for more than a key or a password to log in, and nobody is here to answer\n/)
+    await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*ada@127\.0\.0\.1:\d+ asks for more than a key to log in, and nobody is here to answer\n/)
     expect(world.cluster.attempts('gateway'), 'not even a key is tried').toHaveLength(attempts)
     const page = await fetch(`http://127.0.0.1:${String(localPort)}/lab`, {headers: {accept: 'text/html'}})
     expect([page.status, await page.text()]).toEqual([503, expect.stringContaining('`jnode connect nb`') as string])
