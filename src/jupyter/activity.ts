@@ -43,9 +43,17 @@ WHY = "$private/why"
 ACTIVITY = "$private/session/${ACTIVITY_FILE}"
 
 
+# By the kernel's name.
+HEARINGS = {}
+
+
 def is_busy(app):
     kernels = app.kernel_manager
-    if any(runs_a_cell(kernels.get_kernel(name)) for name in list(kernels.list_kernel_ids())):
+    there = {name: kernels.get_kernel(name) for name in list(kernels.list_kernel_ids())}
+    for name in set(HEARINGS) - set(there):
+        HEARINGS.pop(name).end()
+    # All are heard, also when the first one is busy.
+    if any([runs_a_cell(name, kernel) for name, kernel in there.items()]):
         return True
     terminals = getattr(app.web_app.settings.get("terminal_manager"), "terminals", {})
     return any(runs_a_program(terminal.ptyproc) for terminal in list(terminals.values()))
@@ -63,7 +71,7 @@ class Hearing:
         self.runs, self.asks, self.sure = {}, set(), False
         self.session = Session(config=kernel.session.config, key=kernel.session.key)
         self.iopub, self.shell = kernel.connect_iopub(), kernel.connect_shell()
-        self.iopub.on_recv(self.hear)
+        self.iopub.on_recv(self.hear_safely)
         self.shell.on_recv(lambda reply: self.later(self.ask))
         self.ask()
 
@@ -77,6 +85,12 @@ class Hearing:
         if not self.sure and not self.shell.closed():
             self.asks.add(self.kernel.session.send(self.shell, "kernel_info_request")["header"]["msg_id"])
 
+    def hear_safely(self, parts):
+        try:
+            self.hear(parts)
+        except Exception:
+            pass  # an error would leave the stream deaf for good
+
     def hear(self, parts):
         parts = self.session.feed_identities(parts)[1]
         if self.session.deserialize(parts, content=False)["header"]["msg_type"] != "status":
@@ -86,7 +100,7 @@ class Hearing:
         state = message["content"]["execution_state"]
         if state == "busy":
             self.runs[kind] = name
-        elif self.runs.get(kind) == name:
+        elif kind in self.runs and self.runs[kind] == name:
             del self.runs[kind]
         if state == "idle" and name in self.asks:
             self.sure = True
@@ -96,15 +110,15 @@ class Hearing:
         self.shell.close()
 
 
-def runs_a_cell(kernel):
+def runs_a_cell(name, kernel):
     pid = getattr(getattr(kernel, "provisioner", None) or getattr(kernel, "kernel", None), "pid", None)
     if pid is None:
         return getattr(kernel, "execution_state", None) in ("busy", "starting")
-    hearing = getattr(kernel, "jnode_hearing", None)
+    hearing = HEARINGS.get(name)
     if hearing is None or hearing.pid != pid:
         if hearing is not None:
             hearing.end()
-        hearing = kernel.jnode_hearing = Hearing(kernel, pid)
+        hearing = HEARINGS[name] = Hearing(kernel, pid)
     return bool(hearing.runs) or not hearing.sure
 
 
@@ -137,8 +151,11 @@ def watch_activity(app):
         seen.update(last=last, busy=busy, tick=now)
         if IDLE_LIMIT is not None and seen["idle"] >= IDLE_LIMIT and not seen["ends"]:
             seen["ends"] = True
-            with open(WHY, "w") as why:
-                why.write("idle ${words}\\n")
+            try:
+                with open(WHY, "w") as why:
+                    why.write("idle ${words}\\n")
+            except OSError:
+                pass  # a full disk
             signal.alarm(30)
             os.kill(os.getpid(), signal.SIGTERM)
 
