@@ -61,6 +61,7 @@ function run(task: KeeperTask, person: Pick<Prompter, 'canAsk' | 'unattended'>):
   const {name} = task
   return makeRoom(controlPath(runtime.stateDir, cluster.name, name)).then(open).then(async (session) => {
     const held = await holdSession(session, runtime.deps, {...runtime, cluster, signal})
+    void runtime.links.offer() // also a login that was made for this session alone
     const view = viewOf(session.facts, {state: 'ready', reason: null, node: session.way.nodeName}, held.status())
     await send({kind: 'ready', view})
     alone = true

@@ -7,6 +7,7 @@ import type {SessionFacts} from '../session/facts.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
 import {discoverSite} from '../sge/site.ts'
+import {isAlive} from './alive.ts'
 import {tellCalls} from './calls.ts'
 import {JobInError} from './job-end.ts'
 import type {Keeper} from './keepers.ts'
@@ -44,9 +45,14 @@ export async function connect(input: ConnectInput, deps: Deps): Promise<OpenSess
   // Somebody has connected it since the command has looked.
   if (other?.status.tunnel === 'connected') throw taken(name)
   deps.tell({kind: 'step', id: 'login', title: `Log in to ${cluster.label}`})
-  const link = await deps.connect(cluster, {signal, lend: true})
+  let link = await deps.connect(cluster, {signal, lend: true})
   try {
-    await takeOver(other, input, deps)
+    // What was borrowed may be the very connection that is lost, and nobody has noticed yet.
+    if (other && !(await isAlive(link, signal))) {
+      await link.close()
+      link = await deps.connect(cluster, {signal, lend: true, witness: () => {}})
+    }
+    if ((await takeOver(other, input, deps)) && (await goesWithIt(link, deps, signal))) link = await deps.connect(cluster, {signal, lend: true})
     return await connectOver(link, {...input, signal}, deps)
   } catch (error) {
     await link.close()
@@ -56,10 +62,18 @@ export async function connect(input: ConnectInput, deps: Deps): Promise<OpenSess
 }
 
 /** A keeper whose tunnel is down, or waits for a login that it must not ask for, gives way: once there is a login, for without one it goes on trying. */
-async function takeOver(other: Keeper | null, {cluster, name}: ConnectInput, deps: Deps): Promise<void> {
+async function takeOver(other: Keeper | null, {cluster, name}: ConnectInput, deps: Deps): Promise<boolean> {
   const now = await deps.keepers.find(cluster.name, name)
   if (now && now.status.pid !== other?.status.pid) throw taken(name)
   await now?.disconnect('taken-over')
+  return now !== null
+}
+
+const GONE_WITHIN_MS = 500
+
+/** The connection may be one that the keeper has lent: a command in the foreground takes it along. */
+async function goesWithIt({head}: ClusterLink, {clock}: Deps, signal: AbortSignal): Promise<boolean> {
+  return Promise.race([head.closed.then(() => true), clock.sleep(GONE_WITHIN_MS, signal).then(() => false)])
 }
 
 function taken(name: string): JnodeError {
