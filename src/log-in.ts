@@ -73,7 +73,11 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
       close: () => head.close(),
     }
   }
-  return {logIn, nodeBehind, needPerson: secrets.needPerson}
+  /** Where this process knows the password itself it needs nobody. */
+  const needPerson = (label: string) => {
+    if (!secrets.passwords.has(label)) secrets.needPerson.add(label)
+  }
+  return {logIn, nodeBehind, needPerson}
 }
 
 function localLink(canAsk: boolean, toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal, silent?: boolean) => Promise<Remote>): OwnLink {

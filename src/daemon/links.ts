@@ -25,8 +25,8 @@ export interface LinksOptions {
   tell: Tell
   canAsk: boolean
   logIn(cluster: ClusterTarget, options: ConnectOptions): Promise<OwnLink>
-  /** Labels of hosts where this process logs in only with a person. */
-  needPerson: Set<string>
+  /** At the host with this label a person had to answer, and not to this process. */
+  needPerson(label: string): void
   /** Logs in to a node through a head node that is lent; may ask. */
   nodeBehind(cluster: ClusterTarget, head: Remote, node: NodeAddress, signal?: AbortSignal): Promise<Remote>
 }
@@ -70,7 +70,7 @@ export function links({stateDir, tell, logIn, nodeBehind, needPerson, canAsk, ..
       const found = await borrow(path, {signal: options.signal, onWaiting: tellWaiting})
       switch (found.kind) {
         case 'lent':
-          for (const label of found.link.asked ?? []) needPerson.add(label)
+          for (const label of found.link.asked ?? []) needPerson(label)
           if (options.silent && !(await isAlive(found.link, options.signal))) {
             await found.link.close()
             throw new JnodeError('connection-lost', `The connection to ${found.link.head.label} that another jnode has open does not answer`)

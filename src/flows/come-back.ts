@@ -1,7 +1,7 @@
 /** A way to the server again after it was lost, as long as the job lives. */
 import {ask} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
-import {messageOf, throwIfAborted} from '../errors.ts'
+import {messageOf, throwIfAborted, whenAborted} from '../errors.ts'
 import {sharedPart, type SessionFacts} from '../session/facts.ts'
 import {updateRemoteFacts} from '../session/remote-store.ts'
 import type {Away} from '../tunnel/away.ts'
@@ -31,13 +31,15 @@ export interface ComeBackOptions {
   /** Nothing is to be heard over the connection any more. */
   linkDead: boolean
   needsLogin(): void
+  /** There is a login again. */
+  reconnecting(): void
 }
 
 /**
  * Finds a way again, until one works: over the connection where that stands, which costs no login, else over a new one.
  * Never asks anybody: where a secret is needed it waits for `jnode connect` instead.
  */
-export async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, linkDead, needsLogin}: ComeBackOptions): Promise<void> {
+export async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, linkDead, needsLogin, reconnecting}: ComeBackOptions): Promise<void> {
   const {tunnel, facts} = session
   let stands = !linkDead
   const attempt = async (turn: AbortSignal) => {
@@ -58,9 +60,15 @@ export async function comeBack(session: OpenSession, deps: Deps, {signal, cluste
     const command = `jnode connect ${facts.name}`
     tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`, ...timeLeft(facts, deps.clock.now())], retryAt: null})
     deps.tell({kind: 'warning', text: error.message, hint: `Run \`${command}\` to log in again.`, desktop: `Log in again with: ${command}`})
-    // Trying on would spend second factors or lock the account; but its owner may log in for another session.
+    // Trying on would spend second factors or lock the account.
+    if (stands) {
+      await whenAborted(signal)
+      throw signal.reason
+    }
+    // But its owner may log in for another session.
     session.link = await whenLent(cluster, deps, signal)
-    await comeBack(session, deps, {signal, cluster, linkDead: false, needsLogin})
+    reconnecting()
+    await comeBack(session, deps, {signal, cluster, linkDead: false, needsLogin, reconnecting})
   }
 }
 
@@ -98,7 +106,7 @@ async function reach(session: OpenSession, deps: Deps, signal: AbortSignal): Pro
   try {
     const way = await reachServer({session: {...session, link}, watch, tunnel: session.tunnel, signal, again: true}, deps)
     if (await noteMachine(session.facts, session.link)) await deps.store.save(session.facts).catch(() => {}) // only a memory
-    if (isAnotherStart({record: way}, session.way)) await noteStart(session.facts, session.link, deps, signal)
+    if (isAnotherStart({record: way}, session.way) || way.nodeName !== session.way.nodeName) await noteStart(session.facts, session.link, deps, signal)
     return way
   } finally {
     watch.stop()
