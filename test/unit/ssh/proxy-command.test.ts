@@ -35,9 +35,14 @@ test('with nobody there an ssh in it asks nothing, also where that is a script t
   })
   const program = (text: string) => (writeFileSync(join(directory, 'ssh'), text), chmodSync(join(directory, 'ssh'), 0o755))
   process.env['PATH'] = `${directory}:${before}`
-  const said = async () => Buffer.concat(await openProxy('ssh gateway', {quiet: true}).toArray() as Buffer[]).toString()
-  program('#!/bin/sh\necho "$@"\n')
+  const said = async () => {
+    const stream = openProxy('ssh gateway', {quiet: true})
+    const [line] = await once(stream, 'data') as [Buffer]
+    await once(stream.end(), 'close')
+    return line.toString()
+  }
+  program('#!/bin/sh\necho "$@"\nexec cat\n')
   expect(await said()).toBe('-o BatchMode=yes gateway\n')
-  program(`#!/bin/sh\n[ "$1" = -F ] && { echo "$@"; exit; }\nexec ssh -F config "$@"\n`)
+  program(`#!/bin/sh\n[ "$1" = -F ] && { echo "$@"; exec cat; }\nexec ssh -F config "$@"\n`)
   expect(await said()).toBe('-F config -o BatchMode=yes gateway\n')
 })
