@@ -26,7 +26,7 @@ async function lending({run = async () => [], asked = []}: {run?: (scripts: unkn
     },
     close: async () => void done.push('closed'),
   }
-  const ours = links({stateDir, lending: true, canAsk: true, tell: () => {}, logIn: async () => link as unknown as OwnLink, nodeBehind: () => forEver, needPerson: new Set()})
+  const ours = links({stateDir, lending: true, canAsk: true, tell: () => {}, logIn: async () => link as unknown as OwnLink, nodeBehind: () => forEver, needPerson: () => {}})
   const first = await ours.connect(CLUSTER, {signal, lend: true})
   const [place] = await readdir(join(stateDir, 'keepers'))
   const borrowed = await borrow(join(stateDir, 'keepers', place!), {signal, onWaiting: () => {}})
@@ -56,9 +56,9 @@ test('a keeper that is told to end while it looks whether the connection lives l
 
 test('who borrows a connection knows where a login needs a person', async () => {
   const {stateDir} = await lending({asked: ['alice@gateway']})
-  const needPerson = new Set<string>()
-  const theirs = links({stateDir, lending: false, canAsk: false, tell: () => {}, logIn: () => forEver, nodeBehind: () => forEver, needPerson})
+  const asked: string[] = []
+  const theirs = links({stateDir, lending: false, canAsk: false, tell: () => {}, logIn: () => forEver, nodeBehind: () => forEver, needPerson: (label) => asked.push(label)})
   const link = await theirs.connect(CLUSTER, {signal, lend: true})
-  expect([...needPerson]).toEqual(['alice@gateway'])
+  expect(asked).toEqual(['alice@gateway'])
   await link.close()
 })
