@@ -7,6 +7,7 @@ import {updateRemoteFacts} from '../session/remote-store.ts'
 import type {Away} from '../tunnel/away.ts'
 import {isAlive} from './alive.ts'
 import type {ClusterLink, Deps} from './deps.ts'
+import type {TunnelState} from './keepers.ts'
 import {noteMachine} from './note-machine.ts'
 import type {OpenSession} from './open-session.ts'
 import {EAGER} from './pace.ts'
@@ -30,16 +31,14 @@ export interface ComeBackOptions {
   signal: AbortSignal
   /** Nothing is to be heard over the connection any more. */
   linkDead: boolean
-  needsLogin(): void
-  /** There is a login again. */
-  reconnecting(): void
+  onTunnel(state: TunnelState): void
 }
 
 /**
  * Finds a way again, until one works: over the connection where that stands, which costs no login, else over a new one.
  * Never asks anybody: where a secret is needed it waits for `jnode connect` instead.
  */
-export async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, linkDead, needsLogin, reconnecting}: ComeBackOptions): Promise<void> {
+export async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, linkDead, onTunnel}: ComeBackOptions): Promise<void> {
   const {tunnel, facts} = session
   let stands = !linkDead
   const attempt = async (turn: AbortSignal) => {
@@ -56,7 +55,7 @@ export async function comeBack(session: OpenSession, deps: Deps, {signal, cluste
     await relink(attempt, deps, {signal, onPause: (retryAt) => tunnel.away(lostPage(facts, deps, retryAt))})
   } catch (error) {
     if (!needsPerson(error)) throw error
-    needsLogin()
+    onTunnel('needs-login')
     const command = `jnode connect ${facts.name}`
     tunnel.away({lines: ['The connection to the cluster was lost, and you are needed to log in again.', `Run \`${command}\` in a terminal; notebooks and kernels go on meanwhile.`, ...timeLeft(facts, deps.clock.now())], retryAt: null})
     deps.tell({kind: 'warning', text: error.message, hint: `Run \`${command}\` to log in again.`, desktop: `Log in again with: ${command}`})
@@ -67,8 +66,8 @@ export async function comeBack(session: OpenSession, deps: Deps, {signal, cluste
     }
     // But its owner may log in for another session.
     session.link = await whenLent(cluster, deps, signal)
-    reconnecting()
-    await comeBack(session, deps, {signal, cluster, linkDead: false, needsLogin, reconnecting})
+    onTunnel('reconnecting')
+    await comeBack(session, deps, {signal, cluster, linkDead: false, onTunnel})
   }
 }
 

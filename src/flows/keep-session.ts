@@ -53,7 +53,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
         session.tunnel.away(lostPage(session.facts, deps, null))
         setTunnel('reconnecting')
         deps.tell({kind: 'warning', text: `The connection was lost (${why}); reconnecting`})
-        await comeBack(session, deps, {...options, linkDead, needsLogin: () => setTunnel('needs-login'), reconnecting: () => setTunnel('reconnecting')})
+        await comeBack(session, deps, {...options, linkDead, onTunnel: setTunnel})
         reconnects++
         setTunnel('connected')
         deps.tell({kind: 'note', text: 'Connected again'})
