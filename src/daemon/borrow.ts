@@ -9,6 +9,7 @@ import {timeLimit} from '../time.ts'
 import {LEND_BEAT_MS, type Asked, type FollowLine, type LeaseLine} from './lend.ts'
 import {errorOf, type Failure} from './messages.ts'
 import {fileAt, isOurs, removeLeft, textOf} from './private-socket.ts'
+import {nodeKey} from './shared-link.ts'
 
 /** What was found where a lender may be. */
 export type Borrowed =
@@ -43,7 +44,7 @@ export async function borrow(path: string, {signal, onWaiting}: {signal: AbortSi
   // Each lasts as long as the connection: a keeper that looks for its server a thousand times a day needs one.
   const nodes = new Map<string, Promise<Remote>>()
   const toNode = async (node: NodeAddress, nodeSignal?: AbortSignal): Promise<Remote> => {
-    const key = JSON.stringify([node.names[0], node.hostKeys])
+    const key = nodeKey(node)
     const there = await nodes.get(key)?.catch(() => null)
     if (there) return there
     const remote = leaseNode(path, node, {closed: head.closed, ...(nodeSignal ? {signal: nodeSignal} : {})})

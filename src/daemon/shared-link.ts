@@ -22,6 +22,11 @@ interface SharedNode {
   users: number
 }
 
+/** The same for the same node. Its addresses are known a moment later than its name; its keys alone may be those of every node, where all are clones. */
+export function nodeKey({names, hostKeys}: NodeAddress): string {
+  return JSON.stringify([names[0], hostKeys])
+}
+
 /** `now`: milliseconds of any clock that does not jump. */
 export function shareLink(link: OwnLink, now = () => performance.now()): SharedLink {
   const nodes = new Map<string, SharedNode>()
@@ -42,8 +47,7 @@ export function shareLink(link: OwnLink, now = () => performance.now()): SharedL
 
   /** A node's connection, and how to give it back. */
   async function take(address: NodeAddress, attempt: () => Promise<Remote>): Promise<{remote: Remote; giveBack(): Promise<void>}> {
-    // Its addresses are known a moment later than its name. Its keys alone may be those of every node, where all are clones.
-    const key = JSON.stringify([address.names[0], address.hostKeys])
+    const key = nodeKey(address)
     for (;;) {
       const there = nodes.get(key)
       const node = there ?? logIn(key, attempt)
