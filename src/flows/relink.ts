@@ -16,27 +16,36 @@ export interface RelinkOptions {
  * no repetition makes better while it spends second factors and locks accounts.
  */
 export async function relink<T>(attempt: (signal: AbortSignal) => Promise<T>, {clock, tell, upheaval}: Pick<Deps, 'clock' | 'tell' | 'upheaval'>, {signal, onPause}: RelinkOptions): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    const [watching, turn] = [new AbortController(), new AbortController()]
-    const both = AbortSignal.any([signal, turn.signal])
-    // Also ends an attempt under way: it goes to where the computer no longer is.
-    const changed = upheaval(AbortSignal.any([signal, watching.signal])).then(
-      (what) => (turn.abort(new JnodeError('connection-lost', what)), true),
-      () => false,
-    )
-    try {
-      const pauseMs = RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]! * (0.8 + 0.4 * Math.random())
-      onPause(clock.now() + pauseMs)
-      await clock.sleep(pauseMs, both)
-      return await attempt(both)
-    } catch (error) {
-      throwIfAborted(signal)
-      if (isFinal(error)) throw error
-      tell({kind: 'trace', text: `reconnect ${tries + 1} failed: ${messageOf(error)}`})
-    } finally {
-      watching.abort()
+  const done = new AbortController()
+  const watched = AbortSignal.any([signal, done.signal])
+  let turn = new AbortController()
+  // One watch for all tries: between two of them it would miss what changes. It also ends an attempt under way, which goes
+  // to where the computer no longer is.
+  const watch = async () => {
+    for (;;) {
+      const what = await upheaval(watched)
+      turn.abort(new JnodeError('connection-lost', what))
     }
-    if (await changed) tries = -1
+  }
+  void watch().catch(() => {})
+  try {
+    for (let tries = 0; ; tries++) {
+      turn = new AbortController()
+      const both = AbortSignal.any([signal, turn.signal])
+      try {
+        const pauseMs = RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]! * (0.8 + 0.4 * Math.random())
+        onPause(clock.now() + pauseMs)
+        await clock.sleep(pauseMs, both)
+        return await attempt(both)
+      } catch (error) {
+        throwIfAborted(signal)
+        if (isFinal(error)) throw error
+        tell({kind: 'trace', text: `reconnect ${tries + 1} failed: ${messageOf(error)}`})
+        if (turn.signal.aborted) tries = -1
+      }
+    }
+  } finally {
+    done.abort()
   }
 }
 
