@@ -83,7 +83,7 @@ export function shareLink(link: OwnLink, now = () => performance.now()): SharedL
 
   function hold(silent = false): ClusterLink {
     holds++
-    const taken: (() => Promise<void>)[] = []
+    const taken = new Map<Remote, () => Promise<void>>()
     const over = new AbortController()
     return {
       head: {...link.head, run, closed: Promise.race([link.head.closed, reasonOf(over.signal)])},
@@ -92,14 +92,15 @@ export function shareLink(link: OwnLink, now = () => performance.now()): SharedL
       ...(link.asked ? {asked: link.asked} : {}),
       async toNode(address, signal, quiet = false) {
         const {remote, giveBack} = await take(address, () => link.toNode(address, signal, silent || quiet))
-        if (over.signal.aborted) await giveBack()
-        else taken.push(giveBack)
+        // Once is enough: a keeper that looks for its server takes it a thousand times a day.
+        if (over.signal.aborted || taken.has(remote)) await giveBack()
+        else taken.set(remote, giveBack)
         return remote
       },
       async close() {
         if (over.signal.aborted) return
         over.abort()
-        await Promise.all(taken.map((giveBack) => giveBack()))
+        await Promise.all([...taken.values()].map((giveBack) => giveBack()))
         if (--holds > 0) return
         ended.abort()
         await link.close()

@@ -38,3 +38,21 @@ test('a failure is nobody else’s answer', async () => {
   expect((await two!.head.run(['qstat'], {freshMs: 60_000}))[0]!.stdout).toBe('qstat 2')
   expect(asked).toHaveLength(2)
 })
+
+test('a node’s connection is closed once, when the last who use it have gone, however often each has taken it', async () => {
+  let logins = 0
+  let closes = 0
+  const node = {closed: new Promise<string>(() => {}), close: async () => void closes++}
+  const head = {closed: new Promise<string>(() => {})}
+  const shared = shareLink({head, toNode: async () => (logins++, node), close: async () => {}} as unknown as OwnLink)
+  const address = {names: ['node1'], hostKeys: []}
+  const [one, two, three] = [shared.hold(), shared.hold(), shared.hold()]
+  for (const user of [one, one, one, two, two]) await user.toNode(address)
+  expect(logins).toBe(1)
+  await one.close()
+  expect(closes).toBe(0)
+  await two.close()
+  expect(closes).toBe(1)
+  await three.toNode(address)
+  expect(logins).toBe(2)
+})
