@@ -34,6 +34,8 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
   }
   const nodeBehind = (cluster: ClusterTarget, head: Remote, node: NodeAddress, signal?: AbortSignal) =>
     firstThatWorks(node, async (name) => (await sshTo(cluster, {quiet: false, witness: undefined})).nodeBehind(head, cluster.hops, {name, hostKeys: node.hostKeys}, signal))
+  /** A password, too: whoever borrows the connection does not know it. */
+  const asked = () => [...secrets.needPerson, ...secrets.passwords.keys()]
   const logIn = async (cluster: ClusterTarget, {signal, silent = false, witness}: ConnectOptions): Promise<OwnLink> => {
     const transport = cluster.transport ?? 'auto'
     const nodesFile = nodesFileOf(cluster)
@@ -49,7 +51,7 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
         head,
         canAsk,
         machine,
-        asked: [...secrets.needPerson, ...secrets.passwords.keys()],
+        asked: asked(),
         toNode: async (node: NodeAddress, nodeSignal = signal, quiet = silent) => firstThatWorks(node, (name) => door(quiet).nodeThrough(head, hop, {name, hostKeys: node.hostKeys}, nodeSignal)),
         close: () => head.close(),
       }
@@ -68,7 +70,7 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
       head,
       canAsk,
       machine: head.machine,
-      asked: [...secrets.needPerson, ...secrets.passwords.keys()],
+      asked: asked(),
       toNode: async (node, nodeSignal, quiet = silent) => firstThatWorks(node, async (name) => (await ssh(quiet)).nodeThrough(head, {name, hostKeys: node.hostKeys}, nodeSignal)),
       close: () => head.close(),
     }

@@ -3,6 +3,9 @@ import {randomBytes} from 'node:crypto'
 import {mkdir, open, rename, rm} from 'node:fs/promises'
 import {dirname} from 'node:path'
 
+/** A file as `replaceFile` calls it until it is whole; a process that is killed leaves it behind. */
+export const PART = /\.[0-9a-f]{12}$/
+
 /**
  * Makes the directory (0700), writes beside the file and renames. Not by write-file-atomic 7: it writes once and looks not at how much was
  * written, so that on a full disk it puts a truncated file in the place of the good one and reports success.

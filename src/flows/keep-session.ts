@@ -107,10 +107,11 @@ async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSign
   const {link, way} = session
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, GENTLE)
   const done = new AbortController()
-  const routeLost = listenForTheEnd(session, watch, AbortSignal.any([signal, done.signal]), deps)
+  const held = AbortSignal.any([signal, done.signal])
+  const routeLost = listenForTheEnd(session, watch, held, deps)
   try {
     const linkLost = link.head.closed.then((why) => ({why, linkDead: true}))
-    const silent = silentAfterUpheaval(session, deps, AbortSignal.any([signal, done.signal]))
+    const silent = silentAfterUpheaval(session, deps, held)
     const wayLost = Promise.race([way.lost, routeLost, startedAgain(session, watch)])
     return await Promise.race([linkLost, silent, wayLost.then((why) => ({why, linkDead: false}))])
   } catch (error) {

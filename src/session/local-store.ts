@@ -5,7 +5,7 @@
 import {readdir, readFile, rm, stat} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
-import {replaceFile} from '../replace-file.ts'
+import {PART, replaceFile} from '../replace-file.ts'
 import {sessionFactsSchema, type SessionFacts} from './facts.ts'
 import {fileNameOf} from './file-name.ts'
 
@@ -38,8 +38,6 @@ type Read =
   | {kind: 'broken'; why: string; cut: boolean}
 
 const VERSION = 1
-/** What `replaceFile` calls a file that it has not finished. */
-const PART = /\.[0-9a-f]{12}$/
 
 /** The store below `stateDir`; nothing is made there before the first save. */
 export function openStore(stateDir: string): SessionStore {
