@@ -6,5 +6,5 @@ import {fileURLToPath} from 'node:url'
  * ProxyCommand) ssh starts itself and passes on none that keeps it from asking there, or from answering with nothing.
  */
 export function quietly(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return {...env, PATH: `${fileURLToPath(new URL('quiet', import.meta.url))}:${env['PATH'] ?? ''}`}
+  return {...env, PATH: `${fileURLToPath(new URL('quiet', import.meta.url))}:${env['PATH'] ?? '/usr/bin:/bin'}`}
 }
