@@ -1,25 +1,6 @@
 import {expect, test} from 'vitest'
-import {nextUpheaval, type Surroundings} from '../../src/upheaval.ts'
-
-
-/** A computer whose clock and addresses are ours; `looks` seconds pass for it at each call. */
-function computer() {
-  const state = {now: 1_000_000, addresses: 'wlan0 10.0.0.2'}
-  const looks = new Set<() => void>()
-  const surroundings: Surroundings = {
-    now: () => state.now,
-    addresses: () => state.addresses,
-    every(_, look) {
-      looks.add(look)
-      return () => looks.delete(look)
-    },
-  }
-  const pass = (ms: number) => {
-    state.now += ms
-    for (const look of [...looks]) look()
-  }
-  return {state, surroundings, pass, watched: () => looks.size}
-}
+import {nextUpheaval} from '../../src/upheaval.ts'
+import {computer} from './computer.ts'
 
 const undecided = Symbol('undecided')
 const so = (promise: Promise<string>) => Promise.race([promise, new Promise((resolve) => setImmediate(resolve, undecided))])

@@ -2,43 +2,22 @@ import {expect, test, vi} from 'vitest'
 import {throwIfAborted, whenAborted} from '../../../src/errors.ts'
 import {relink} from '../../../src/flows/relink.ts'
 import {nextUpheaval} from '../../../src/upheaval.ts'
+import {computer} from '../computer.ts'
 
 /** A laptop off the network: pauses take no time, but the ninth, of about a minute, does not end by itself. */
 function laptop() {
-  const looks = new Set<() => void>()
+  const {state, surroundings, pass, watched} = computer()
+  state.addresses = ''
   const pauses: number[] = []
-  const laptop = {
-    now: 0,
-    addresses: '',
-    pauses,
-    /** A second passes for whoever watches the laptop. */
-    second() {
-      laptop.now += 1000
-      for (const look of [...looks]) look()
-    },
-    watched: () => looks.size,
-    deps: {
-      clock: {
-        now: () => laptop.now,
-        async sleep(ms: number, signal?: AbortSignal) {
-          pauses.push(ms)
-          if (pauses.length === 9 && signal) await whenAborted(signal)
-          throwIfAborted(signal)
-        },
-      },
-      tell: () => {},
-      upheaval: (signal: AbortSignal) =>
-        nextUpheaval(signal, {
-          now: () => laptop.now,
-          addresses: () => laptop.addresses,
-          every(_, look) {
-            looks.add(look)
-            return () => looks.delete(look)
-          },
-        }),
+  const clock = {
+    now: () => state.now,
+    async sleep(ms: number, signal?: AbortSignal) {
+      pauses.push(ms)
+      if (pauses.length === 9 && signal) await whenAborted(signal)
+      throwIfAborted(signal)
     },
   }
-  return laptop
+  return {state, pass, watched, pauses, deps: {clock, tell: () => {}, upheaval: (signal: AbortSignal) => nextUpheaval(signal, surroundings)}}
 }
 
 const {signal} = new AbortController()
@@ -47,14 +26,14 @@ const onPause = () => {}
 test('a network that comes back while a try fails is noticed all the same, and the next pauses are short again', async () => {
   const here = laptop()
   const attempt = async () => {
-    if (here.addresses !== '') return 'connected'
+    if (here.state.addresses !== '') return 'connected'
     // It comes between two looks at the addresses, a moment too late for this try.
-    if (here.pauses.length === 8) here.addresses = 'wlan0 10.0.0.2'
+    if (here.pauses.length === 8) here.state.addresses = 'wlan0 10.0.0.2'
     throw new Error('no network')
   }
   const linked = relink(attempt, here.deps, {signal, onPause})
   await vi.waitFor(() => expect(here.pauses).toHaveLength(9))
-  here.second()
+  here.pass(1000)
   expect(await linked).toBe('connected')
   expect(here.pauses[8]).toBeGreaterThan(45_000)
   expect(here.pauses[9]).toBeLessThan(400)
@@ -64,13 +43,13 @@ test('a network that comes back while a try fails is noticed all the same, and t
 test('a change ends the try that is under way', async () => {
   const here = laptop()
   const linked = relink(async (turn) => {
-    if (here.addresses !== '') return 'connected'
+    if (here.state.addresses !== '') return 'connected'
     await whenAborted(turn)
     throw turn.reason
   }, here.deps, {signal, onPause})
   await vi.waitFor(() => expect(here.pauses).toHaveLength(1))
-  here.addresses = 'wlan0 10.0.0.2'
-  here.second()
+  here.state.addresses = 'wlan0 10.0.0.2'
+  here.pass(1000)
   expect(await linked).toBe('connected')
 })
 

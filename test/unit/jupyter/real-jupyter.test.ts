@@ -298,13 +298,13 @@ interface Message {
   content: Record<string, unknown>
 }
 
-/** What a kernel says to a piece of code, over the websocket. */
 function open(record: JobRecord, kernel: string, session: string): WebSocket {
   const socket = new WebSocket(`ws://localhost/api/kernels/${kernel}/channels?session_id=${session}`, {headers: AUTHORIZED, createConnection: () => connect(socketPath(record))})
   sockets.push(socket)
   return socket
 }
 
+/** What a kernel says to a piece of code, over the websocket. */
 async function* execute(record: JobRecord, kernel: string, code: string): AsyncGenerator<Message> {
   const socket = open(record, kernel, 'test')
   const queue: Message[] = []
