@@ -15,6 +15,10 @@ export type Route = (typeof ROUTES)[number]
 export const TRANSPORTS = ['auto', 'ssh2', 'openssh'] as const
 export type Transport = (typeof TRANSPORTS)[number]
 
+/** What the kernels of a session listen on: private sockets, or TCP ports of the node. */
+export const KERNEL_TRANSPORTS = ['ipc', 'tcp'] as const
+export type KernelTransport = (typeof KERNEL_TRANSPORTS)[number]
+
 /** A repeatable flag. One text is what a variable gives: one item per line. */
 type Texts = string | readonly string[]
 
@@ -46,6 +50,8 @@ export interface GivenFlags {
   'no-browser'?: boolean
   wait?: string
   detach?: boolean
+  /** A key of the configuration only. */
+  kernel_transport?: string
 }
 
 /** As meant. A key is there only where a value was given. */
@@ -77,6 +83,7 @@ export interface FlagValues {
   noBrowser?: boolean
   waitSeconds?: number
   detach?: boolean
+  kernelTransport?: KernelTransport
 }
 
 /** More slots than any host has: a slip of the finger, told before the scheduler is asked. */
@@ -118,6 +125,7 @@ export function readFlags(given: GivenFlags, nameOf: (flag: keyof GivenFlags) =>
     noBrowser: read('no-browser', (raw) => raw),
     waitSeconds: read('wait', waitSeconds),
     detach: read('detach', (raw) => raw),
+    kernelTransport: read('kernel_transport', kernelTransport),
   })
 }
 
@@ -201,6 +209,12 @@ function transport(raw: string, what: string): Transport {
   const found = TRANSPORTS.find((known) => known === raw)
   if (found) return found
   throw new JnodeError('usage', `${what} must be auto, ssh2 or openssh, not ${shown(raw)}`, {hint: 'Leave it out to let jnode choose.'})
+}
+
+function kernelTransport(raw: string, what: string): KernelTransport {
+  const found = KERNEL_TRANSPORTS.find((known) => known === raw)
+  if (found) return found
+  throw new JnodeError('usage', `${what} must be "ipc" or "tcp", not ${shown(raw)}`, {hint: 'Leave it out unless a kernel cannot use private sockets, as old versions of IRkernel cannot.'})
 }
 
 function waitSeconds(raw: string, what: string): number {

@@ -5,7 +5,7 @@ import {dirname, join, resolve} from 'node:path'
 import {parse, TomlDate, TomlError} from 'smol-toml'
 import type * as z from 'zod'
 import {JnodeError, messageOf, shown} from '../errors.ts'
-import {readFlags, type FlagValues, type GivenFlags, type Route, type Transport} from './flags.ts'
+import {readFlags, type FlagValues, type GivenFlags, type KernelTransport, type Route, type Transport} from './flags.ts'
 import {meant} from './nearest.ts'
 import {configShape, keysAt, type ClusterTable, type ConfigFile} from './shape.ts'
 
@@ -25,6 +25,7 @@ export interface SiteSettings {
   /** Shell lines of the job before Jupyter. */
   setup: string[]
   app: string | null
+  kernelTransport: KernelTransport | null
   /** For sessions that do not say how much they want. */
   memoryBytes: number | null
   runSeconds: number | null
@@ -34,7 +35,7 @@ export interface SiteSettings {
 }
 
 export const NO_SETTINGS: SiteSettings = {
-  route: null, transport: null, pe: null, memory: null, gpu: null, sgeSetup: null, modules: [], conda: null, setup: [], app: null,
+  route: null, transport: null, pe: null, memory: null, gpu: null, sgeSetup: null, modules: [], conda: null, setup: [], app: null, kernelTransport: null,
   memoryBytes: null, runSeconds: null, project: null, knownHosts: null,
 }
 

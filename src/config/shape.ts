@@ -33,6 +33,7 @@ const clusterShape = table(
     conda: text('base').optional(),
     setup: texts('source /etc/profile.d/modules.sh').optional(),
     app: text('lab').optional(),
+    kernel_transport: text('ipc').optional(),
     mem: text('4G').optional(),
     time: text('8h').optional(),
     project: text('my_project').optional(),
@@ -70,6 +71,7 @@ const profileShape = table(
     'no-browser': flag().optional(),
     wait: text('10m').optional(),
     detach: flag().optional(),
+    kernel_transport: text('ipc').optional(),
   },
   'a table, such as [profiles.NAME]',
 )

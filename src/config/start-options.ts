@@ -5,7 +5,7 @@
 import {isAbsolute, posix, resolve} from 'node:path'
 import {JnodeError, shown} from '../errors.ts'
 import {resolveCluster, type ClusterTarget, type Place} from './cluster.ts'
-import {readFlags, type FlagValues, type GivenFlags, type Route} from './flags.ts'
+import {readFlags, type FlagValues, type GivenFlags, type KernelTransport, type Route} from './flags.ts'
 import type {Config} from './load.ts'
 import {meant} from './nearest.ts'
 
@@ -60,6 +60,7 @@ export interface StartOptions extends TunnelOptions {
   /** Shell text of the job: the cluster's, then the profile's, then the flags'. */
   setup: string[]
   route: Route
+  kernelTransport: KernelTransport
   detach: boolean
 }
 
@@ -93,6 +94,7 @@ export function resolveStart(given: StartFlags, {config, env, hasLocalQsub, cwd}
     conda: values.conda ?? cluster.conda,
     setup: [...cluster.setup, ...together(levels, 'setup')],
     route: values.route ?? cluster.route ?? 'auto',
+    kernelTransport: values.kernelTransport ?? cluster.kernelTransport ?? 'ipc',
     ...tunnelOptions(levels, values),
     detach: values.detach ?? false,
   }

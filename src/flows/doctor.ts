@@ -32,7 +32,7 @@ const WAIT_SECONDS = 300
 const RUN_SECONDS = 600
 
 const JOB_STEPS = ['job', 'routes']
-const SITE_STEPS = ['login shell', 'Grid Engine', 'scheduler', 'parallel environment', 'memory', 'home directory', 'Jupyter']
+const SITE_STEPS = ['login shell', 'Grid Engine', 'scheduler', 'parallel environment', 'memory', 'home directory', 'Jupyter', 'kernels']
 
 export async function doctor(input: DoctorInput, deps: Deps): Promise<Diagnosis> {
   const checks = checkList(deps.clock)

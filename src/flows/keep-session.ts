@@ -10,6 +10,7 @@ import type {KeeperStatus, TunnelState} from './keepers.ts'
 import {noteEnd} from './last-end.ts'
 import {isAnotherStart} from './reach-server.ts'
 import {isOver} from './relink.ts'
+import {warnOfSilentKernels} from './silent-kernels.ts'
 import {tidyUp} from './stop.ts'
 import type {Deps} from './deps.ts'
 import type {OpenSession} from './open-session.ts'
@@ -40,6 +41,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
   const session = {...opened}
   let tunnelState: TunnelState = 'connected'
   let reconnects = 0
+  const silentKernels = new Set<string>()
   const setTunnel = (state: TunnelState) => {
     if (state === tunnelState) return
     tunnelState = state
@@ -49,7 +51,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
   async function keep(): Promise<KeepEnd> {
     try {
       for (;;) {
-        const {why, linkDead} = await holdUntilLost(session, deps, options.signal)
+        const {why, linkDead} = await holdUntilLost(session, deps, options.signal, silentKernels)
         session.tunnel.away(lostPage(session.facts, deps, null))
         setTunnel('reconnecting')
         deps.tell({kind: 'warning', text: `The connection was lost (${why}); reconnecting`})
@@ -103,9 +105,10 @@ interface Loss {
 }
 
 /** Resolves when the way to the server is lost; rejects when the job ended or the signal aborts. */
-async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSignal): Promise<Loss> {
+async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSignal, silentKernels: Set<string>): Promise<Loss> {
   const {link, way} = session
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, GENTLE)
+  void warnOfSilentKernels(watch, deps, silentKernels)
   const done = new AbortController()
   const held = AbortSignal.any([signal, done.signal])
   const routeLost = listenForTheEnd(session, watch, held, deps)

@@ -18,6 +18,8 @@ export interface SessionView {
   node: string | null
   slots: number | null
   gpus: string | null
+  /** What its kernels listen on; null where jnode did not start the server. */
+  kernelTransport: 'ipc' | 'tcp' | null
   route: string | null
   /** What is known of each route that was tried on this cluster, the safest first. */
   routes: RouteTrial[] | null
@@ -51,6 +53,7 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
     node: status.node,
     slots: facts.slots,
     gpus: facts.gpus,
+    kernelTransport: facts.foreign ? null : (facts.kernelTransport ?? 'tcp'),
     route: keeper?.route ?? null,
     routes: keeper?.routes ?? null,
     localPort,

@@ -40,10 +40,12 @@ export async function checkSite(options: StartOptions, {head}: ClusterLink, chec
   if (site) await checkEngine(site, options, checks, put)
   else for (const step of ['scheduler', ...OF_THE_SCHEDULER]) checks.skip(step, 'not asked: Grid Engine was not found')
   await checks.attempt('home directory', async () => checkedSpace(await put(homeSpace), head.label), (free) => `it can be written to${free === null ? '' : `, ${size(free)} are free`}`)
-  const {app, dir, modules, conda, setup} = options
+  const {app, dir, modules, conda, setup, kernelTransport} = options
   const jupyter = await put(findJupyter({app, dir, modules, conda, setup}))
   if (jupyter.app !== null) checks.note('Jupyter', `jupyter-${jupyter.app} on the head node; --job looks on a compute node`)
   else checks.note('Jupyter', `on the head node: ${jupyter.why}`, {action: 'If it is only on the compute nodes, all is well: --job looks there. Else say where it is with --module, --conda or --setup, or in config.toml.'})
+  if (kernelTransport === 'ipc') checks.note('kernels', 'they listen on private sockets (ipc)')
+  else checks.note('kernels', 'they listen on TCP ports of the node (tcp), where its other users can read their output', {action: 'Leave out kernel_transport in config.toml unless a kernel cannot use private sockets.'})
 }
 
 async function checkShell(look: () => Promise<Shell>, checks: CheckList): Promise<void> {

@@ -1,5 +1,5 @@
 /** What is true of a session now, derived from what Grid Engine and the job itself say; never saved. */
-import {endMessage, type JobRecord} from '../jupyter/record.ts'
+import {endMessage, silentKernelText, type JobRecord} from '../jupyter/record.ts'
 import type {SharedFacts} from '../session/facts.ts'
 import type {Job, JobList} from '../sge/qstat.ts'
 
@@ -29,7 +29,10 @@ export function statusOf(facts: SharedFacts & {foreign?: unknown}, seen: Seen): 
   const job = jobOf(facts, jobs)
   // One that runs again (R) has a new server, whatever the first one has answered.
   const listening = facts.foreign !== undefined || record?.listening === true || (answered && !job?.letters.includes('R'))
-  if (job) return {...statusOfJob(job, listening), node: job.node === null ? null : (node ?? job.node)}
+  if (job) {
+    const status = statusOfJob(job, listening)
+    return {...status, reason: status.reason ?? silentKernelText(record), node: job.node === null ? null : (node ?? job.node)}
+  }
   if (record?.end) return {state: record.listening ? 'ended' : 'failed', reason: endMessage(record.end).text, node}
   if (gone) return {state: 'ended', reason: 'the job is gone and left no word: it was deleted, or its node died', node}
   return {state: 'unknown', reason: 'the job is missing from Grid Engine’s list', node}

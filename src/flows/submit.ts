@@ -167,8 +167,8 @@ export async function prepare({name, options, signal}: StartInput, {head}: Clust
     resources,
   )
   const id = deps.randomHex(16)
-  const {app, dir: workDir, modules, conda, setup, idleSeconds} = options
-  const script = jobScript({name, sessionDir: dir, app, dir: workDir, modules, conda, setup, idleSeconds})
+  const {app, dir: workDir, modules, conda, setup, idleSeconds, kernelTransport} = options
+  const script = jobScript({name, sessionDir: dir, app, dir: workDir, modules, conda, setup, idleSeconds, kernelTransport})
   const facts: SessionFacts = {
     version: 1,
     id,
@@ -189,6 +189,7 @@ export async function prepare({name, options, signal}: StartInput, {head}: Clust
     ...(options.route === 'auto' ? {} : {route: options.route}),
     page: '',
     gpus: null,
+    kernelTransport,
     token: deps.randomHex(24),
   }
   return {site, args, script, facts}

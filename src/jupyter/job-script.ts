@@ -16,6 +16,8 @@ export interface JobSpec extends StartSpec {
   sessionDir: string
   /** Without activity for so long the server and the job end themselves; null: never. */
   idleSeconds: number | null
+  /** What kernels listen on: private sockets, or TCP ports of the node's loopback, which every user of the node can open. */
+  kernelTransport: 'ipc' | 'tcp'
 }
 
 /**
@@ -111,12 +113,13 @@ warned() {
 trap warned USR1
 for name in USR2 TERM XCPU INT HUP; do trap "stop $name" "$name"; done
 
-# A private place on the node's own disk. The path of a socket may have 104 bytes; odd characters would need escapes.
+# A private place on the node's own disk. The path of a socket may have 107 bytes, and a kernel's is 58 longer than this
+# place: runtime/kernel-UUID-ipc-N. Odd characters would need escapes.
 case \${TMPDIR-} in
   *[!A-Za-z0-9_./@%+=:,-]*) ;;
   /*)
     room=$TMPDIR/jnode
-    [ \${#room} -gt 95 ] || { mkdir "$room" "$room/runtime" "$room/config" && private=$room; }
+    [ \${#room} -gt 49 ] || { mkdir "$room" "$room/runtime" "$room/config" && private=$room; }
     ;;
 esac
 if [ -z "$private" ]; then

@@ -67,6 +67,8 @@ export interface JobRecord {
   /** Of the same clock. */
   endedAt: number | null
   signals: string[]
+  /** Kinds of kernels (`ir`, `julia-1.10`) that did not open the private sockets they were given. */
+  silentKernels: string[]
   /** What was opened on the node because a route asked for it, by the leg's name. */
   legs: Readonly<Record<string, LegState>>
   end: JobEnd | null
@@ -97,7 +99,7 @@ export function recordReader(): (line: string) => JobRecord | null {
 function emptyRecord(): JobRecord {
   return {
     start: null, jobId: null, queue: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, gpus: null, hostKeys: [], endpoint: null,
-    app: null, listening: false, baseUrl: null, version: null, startedAt: null, endedAt: null, signals: [], legs: {}, end: null,
+    app: null, listening: false, baseUrl: null, version: null, startedAt: null, endedAt: null, signals: [], silentKernels: [], legs: {}, end: null,
   }
 }
 
@@ -140,6 +142,8 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
       return /^\d+$/.test(value) ? {endedAt: Number(value) * 1000} : {}
     case 'signal':
       return {signals: [...record.signals, value]}
+    case 'silent-kernel':
+      return silentKernel(record, value)
     case 'leg':
       return leg(record, value)
     case 'end':
@@ -159,6 +163,22 @@ function endpoint(value: string): Partial<JobRecord> {
   if (path !== undefined) return {endpoint: {kind: 'socket', path}}
   const [, host, port] = /^tcp (\S+) (\d{1,5})$/.exec(value) ?? []
   return host === undefined ? {} : {endpoint: {kind: 'tcp', host, port: Number(port)}}
+}
+
+/** What is told of kernels that did not open their private sockets, as one sentence; null where there is none. */
+export function silentKernelText(record: Pick<JobRecord, 'silentKernels'> | null): string | null {
+  if (record === null || record.silentKernels.length === 0) return null
+  return `${record.silentKernels.join(', ')}: this kernel did not open the private sockets it was given (ipc)`
+}
+
+/** What to do about them. */
+export const SILENT_KERNEL_HINT = 'Install a newer version of that kernel, or set kernel_transport = "tcp" for this cluster or a profile in config.toml.'
+
+const MOST_KINDS = 20
+
+function silentKernel({silentKernels}: JobRecord, value: string): Partial<JobRecord> {
+  if (!/^[\w.-]{1,80}$/.test(value) || silentKernels.includes(value) || silentKernels.length >= MOST_KINDS) return {}
+  return {silentKernels: [...silentKernels, value]}
 }
 
 function leg(record: JobRecord, value: string): Partial<JobRecord> {

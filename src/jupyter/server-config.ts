@@ -5,6 +5,7 @@
  */
 
 import {activityPython} from './activity.ts'
+import {PRIVATE_KERNELS} from './private-kernels.ts'
 import {FOLLOW_LEGS} from './legs.ts'
 
 /** The header by which our server is known before it is shown the token. */
@@ -52,6 +53,7 @@ export interface ServerPlace {
   pinDirectory: boolean
   /** Without activity for so long the server ends itself; null: never. */
   idleSeconds: number | null
+  kernelTransport: 'ipc' | 'tcp'
 }
 
 /**
@@ -62,12 +64,13 @@ export interface ServerPlace {
  *
  * Pins are JSON, because Jupyter refuses to start with broken JSON but starts without a broken Python file.
  */
-export function configShell(names: readonly string[], {pinDirectory, idleSeconds}: ServerPlace): string {
+export function configShell(names: readonly string[], {pinDirectory, idleSeconds, kernelTransport}: ServerPlace): string {
   const socket = {sock: '$private/sock', sock_mode: '0600'}
   const server = {...socket, identity_provider_class: 'jupyter_server.auth.identity.PasswordIdentityProvider'}
   // Jupyter makes "." absolute: the directory that the job has entered.
   const place = pinDirectory ? {root_dir: '.', preferred_dir: '.'} : {}
   const classic = pinDirectory ? `'$pins',\n${members({notebook_dir: '.'})}` : "'$pins'"
+  const isPrivate = kernelTransport === 'ipc'
   return `pins='${members(pins)}'
 config='{
 "ServerApp": {'$pins',
@@ -75,13 +78,13 @@ ${members({...server, ...place})}},
 "NotebookApp": {${classic}},
 "LabApp": {'$pins'},
 "JupyterNotebookApp": {'$pins'},
-"ExtensionApp": {"open_browser": false},
+"ExtensionApp": {"open_browser": false},${isPrivate ? '\n"KernelManager": {"transport": "ipc"},' : ''}
 "IdentityProvider": {
 ${members(identity)}},
 "PasswordIdentityProvider": {
 ${members(password)}}
 }'
-python='${inQuotes(pythonConfig(JSON.stringify(socket)) + activityPython(idleSeconds) + FOLLOW_LEGS)}'
+python='${inQuotes(pythonConfig(JSON.stringify(socket)) + activityPython(idleSeconds) + (isPrivate ? PRIVATE_KERNELS : '') + FOLLOW_LEGS)}'
 for name in ${names.join(' ')}; do
   printf '%s\\n' "$config" >"$private/config/jupyter_\${name}_config.json" &&
     printf '%s\\n' "$python" >"$private/config/jupyter_\${name}_config.py" || finish no-space 1 "cannot write to $private"

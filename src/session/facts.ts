@@ -43,6 +43,8 @@ const sharedShape = {
   page: z.string(),
   /** The GPUs that the job was given, in the words of its environment. */
   gpus: z.string().nullable().default(null),
+  /** What the kernels listen on: private sockets, or TCP ports of the node. Left out by versions of jnode whose kernels all used ports. */
+  kernelTransport: z.enum(['ipc', 'tcp']).optional(),
 }
 
 export const sharedFactsSchema = z.looseObject(sharedShape)

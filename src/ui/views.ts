@@ -68,6 +68,7 @@ export function statusText(session: SessionView, now: number): string {
     ['slots', session.slots === null ? null : String(session.slots)],
     ['gpus', session.gpus],
     ['app', session.app],
+    ['kernels', kernels(session)],
     ['tunnel', session.tunnel + (session.route ? ` (route ${session.route})` : lastRoute(session))],
     ...(session.routes ?? []).filter(({works}) => !works).map(({route, seen}): [string, string] => [`no ${route}`, seen]),
     ['url', session.url],
@@ -83,6 +84,11 @@ export function statusText(session: SessionView, now: number): string {
     .filter(([, value]) => value !== null)
     .map(([key, value]) => `${key.padEnd(10)} ${value}`)
     .join('\n')
+}
+
+function kernels({kernelTransport}: SessionView): string | null {
+  if (kernelTransport === null) return null
+  return kernelTransport === 'ipc' ? 'on private sockets (ipc)' : 'on TCP ports (tcp): other users of the node can read their output'
 }
 
 function lastRoute({routes}: SessionView): string {

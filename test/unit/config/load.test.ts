@@ -41,6 +41,7 @@ gpu = {resource = "gpu"}
 sge_setup = ". /opt/sge/default/common/settings.sh"
 setup = ["source /etc/profile.d/modules.sh", "umask 077"]
 app = "notebook"
+kernel_transport = "tcp"
 module = ["python/3.12", "cuda"]
 conda = "base"
 mem = "4G"
@@ -66,6 +67,7 @@ host = "local"
       transport: null,
       setup: ['source /etc/profile.d/modules.sh', 'umask 077'],
       app: 'notebook',
+      kernelTransport: 'tcp',
       modules: ['python/3.12', 'cuda'],
       conda: 'base',
       memoryBytes: 4 * 2 ** 30,
@@ -143,6 +145,7 @@ browser = "firefox"
 no-browser = true
 wait = "10m"
 detach = true
+kernel_transport = "tcp"
 [profiles.far]
 host = "me@head"
 jump = ["gw"]
@@ -150,9 +153,14 @@ jump = ["gw"]
   expect(config.profiles.get('big')).toEqual({
     cluster: 'hpc', cores: 8, memoryBytes: 32 * 2 ** 30, gpus: 1, runSeconds: 129_600, queue: 'long.q', node: 'node7', pe: 'smp', project: 'p', account: 'a',
     sgeArgs: ['-l', 'ib=1'], app: 'server', dir: '~/work', modules: ['python/3.12', 'cuda'], conda: 'base', setup: ['export A=1'], port: 9000, route: 'socket',
-    browser: 'firefox', noBrowser: true, waitSeconds: 600, detach: true,
+    browser: 'firefox', noBrowser: true, waitSeconds: 600, detach: true, kernelTransport: 'tcp',
   })
   expect(config.profiles.get('far')).toEqual({host: 'me@head', jump: ['gw']})
+})
+
+test('kernel_transport is ipc or tcp', async () => {
+  const error = await rejectionOf(load('[clusters.a]\nhost = "h"\nkernel_transport = "udp"\n'))
+  expect(error.message).toBe(`clusters.a.kernel_transport in ${file} must be "ipc" or "tcp", not "udp"`)
 })
 
 test('a byte order mark, as some editors leave it, does no harm', async () => {

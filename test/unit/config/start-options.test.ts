@@ -30,7 +30,7 @@ describe('with nothing said', () => {
     expect(cluster.name).toBe('lab')
     expect(rest).toEqual({
       cores: 1, memoryBytes: null, gpus: 0, runSeconds: null, idleSeconds: null, queue: null, node: null, pe: null, project: null, account: null, sgeArgs: [],
-      app: 'auto', dir: null, modules: [], conda: null, setup: [], port: null, route: 'auto', openBrowser: true, browser: null, waitSeconds: null, detach: false,
+      app: 'auto', dir: null, modules: [], conda: null, setup: [], port: null, route: 'auto', openBrowser: true, browser: null, waitSeconds: null, detach: false, kernelTransport: 'ipc',
     })
   })
 })
@@ -43,7 +43,7 @@ test('every flag arrives as what it means', () => {
   expect(cluster.hops.map(({host}) => host)).toEqual(['gw1', 'gw2', 'far'])
   expect(rest).toEqual({
     cores: 8, memoryBytes: 32 * 2 ** 30, gpus: 2, runSeconds: 28_800, idleSeconds: 7200, queue: 'long.q', node: 'node7', pe: 'smp*', project: 'p', account: 'a', sgeArgs: ['-l', 'ib=1'],
-    app: 'server', dir: '/data', modules: ['python/3.12'], conda: '/opt/my env', setup: ['export A="b c"'], port: 9000, route: 'socket', openBrowser: true, browser: 'firefox', waitSeconds: 600, detach: true,
+    app: 'server', dir: '/data', modules: ['python/3.12'], conda: '/opt/my env', setup: ['export A="b c"'], port: 9000, route: 'socket', openBrowser: true, browser: 'firefox', waitSeconds: 600, detach: true, kernelTransport: 'ipc',
   })
 })
 

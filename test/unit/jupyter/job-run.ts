@@ -72,7 +72,7 @@ export function runJob({spec = {}, shell = ['sh'], env = {}, programs, files = {
   const path = programs ? join(home, 'bin') : (process.env['PATH'] ?? '')
   put('.profile', `PATH=${quote(path)}\n`, 0o644)
   for (const [name, text] of Object.entries(files)) put(name, text, 0o644)
-  const script = edit(jobScript({name: 'lab', sessionDir: session, app: 'auto', dir: null, modules: [], conda: null, setup: [], idleSeconds: null, ...spec}))
+  const script = edit(jobScript({name: 'lab', sessionDir: session, app: 'auto', dir: null, modules: [], conda: null, setup: [], idleSeconds: null, kernelTransport: 'ipc', ...spec}))
   put('.jnode/sessions/lab/token', TOKEN, 0o600)
   put('.jnode/sessions/lab/proof', PROOF, 0o600)
   put('.jnode/sessions/lab/job.sh', script, 0o600)

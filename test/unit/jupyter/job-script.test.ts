@@ -339,7 +339,7 @@ describe('conda', () => {
 })
 
 describe('the text', () => {
-  const spec: JobSpec = {name: 'lab', sessionDir: '/home/ann/.jnode/sessions/lab', app: 'lab', dir: null, modules: [], conda: null, setup: [], idleSeconds: null}
+  const spec: JobSpec = {name: 'lab', sessionDir: '/home/ann/.jnode/sessions/lab', app: 'lab', dir: null, modules: [], conda: null, setup: [], idleSeconds: null, kernelTransport: 'ipc'}
 
   it('holds no line that qsub would take for an option, whatever the user says', () => {
     const evil = 'x\n#$ -q evil\r\n#$ -o /dev/null'

@@ -109,6 +109,24 @@ c.PasswordIdentityProvider.password_required = True
 c.IdentityProvider.token = "mine"
 `
 
+/** What opens kernels to others, by each of the names that a version of Jupyter reads it under. */
+const KERNELS_ON_PORTS = `
+c = get_config()
+for section in ("KernelManager", "AsyncKernelManager", "IOLoopKernelManager", "AsyncIOLoopKernelManager", "ServerKernelManager"):
+    c[section].transport = "tcp"
+    c[section].ip = "0.0.0.0"
+`
+
+/** Python that says how many TCP ports its own process listens on. */
+const LISTENERS = `import os, glob
+inodes = {line.split()[9] for table in ("tcp", "tcp6") for line in open("/proc/self/net/" + table).readlines()[1:] if line.split()[3] == "0A"}
+def link(fd):
+    try:
+        return os.readlink(fd)
+    except OSError:
+        return ""
+print("ports", sum(link(fd) in {"socket:[%s]" % inode for inode in inodes} for fd in glob.glob("/proc/self/fd/*")), end="")`
+
 const everywhere = (text: string) => Object.fromEntries(['jupyter', 'jupyter_server', 'jupyter_notebook', 'jupyter_lab'].map((name) => [`.jupyter/${name}_config.py`, text]))
 
 describe.skipIf(apps.length === 0)(`real Jupyter${apps.length === 0 ? ' (skipped: no jupyter-server, -notebook or -lab on PATH)' : ''}`, () => {
@@ -206,6 +224,30 @@ describe.skipIf(apps.length === 0)(`real Jupyter${apps.length === 0 ? ' (skipped
       expect(seen).toContain('stream')
     })
 
+    it('keeps kernels on private sockets whatever the user’s settings say, also after a restart', async () => {
+      const record = await ready({spec: {app}, files: everywhere(KERNELS_ON_PORTS)})
+      const kernels = await Promise.all([startKernel(record), startKernel(record)])
+      for (const id of kernels) expect(await said(record, id, LISTENERS)).toBe('ports 1')
+      expect((await ask(record, `/api/kernels/${kernels[0]}/restart`, {method: 'POST', headers: AUTHORIZED})).status).toBe(200)
+      expect(await said(record, kernels[0]!, LISTENERS)).toBe('ports 1')
+      const sockets = readdirSync(join(socketPath(record), '../runtime')).filter((name) => /-ipc-\d+$/.test(name)).map((name) => name.replace(/^kernel-(.*)-ipc-\d+$/, '$1'))
+      expect(sockets.sort()).toEqual(kernels.flatMap((id) => Array<string>(5).fill(id)).sort())
+    })
+
+    it('puts kernels on ports where kernel_transport is "tcp"', async () => {
+      const record = await ready({spec: {app, kernelTransport: 'tcp'}})
+      // Five, and the one that a Python kernel keeps for its forked children.
+      expect(await said(record, await startKernel(record), LISTENERS)).toBe('ports 6')
+    })
+
+    it('tells of a kernel that does not open its private sockets', async () => {
+      const old = JSON.stringify({argv: ['sleep', '60'], display_name: 'old', language: 'x'})
+      const record = await ready({spec: {app}, files: {'.local/share/jupyter/kernels/old/kernel.json': old}, edit: (script) => script.replace('looks=30', 'looks=1')})
+      await startKernel(record, 'old')
+      expect((await run.until(({silentKernels}) => silentKernels.length > 0)).silentKernels).toEqual(['old'])
+      expect(run.log()).toContain('jnode: the kernel old did not open its private sockets (ipc)')
+    })
+
     it("gives kernels of any language their interrupts, and keeps Grid Engine's warnings from them", async () => {
       const kernelJson = {argv: ['sh', '-c', 'grep SigIgn /proc/$$/status >"$HOME/ignored"; sleep 1'], display_name: 'probe', language: 'x'}
       const record = await ready({spec: {app}, files: {'.local/share/jupyter/kernels/probe/kernel.json': JSON.stringify(kernelJson)}})
@@ -291,6 +333,17 @@ function inodeOf(pid: number, fd: string): string {
   } catch {
     return ''
   }
+}
+
+async function startKernel(record: JobRecord, name?: string): Promise<string> {
+  const answer = await ask(record, '/api/kernels', {method: 'POST', headers: AUTHORIZED, body: JSON.stringify(name === undefined ? {} : {name})})
+  return (JSON.parse(answer.body) as {id: string}).id
+}
+
+/** The first text that a piece of code prints. */
+async function said(record: JobRecord, kernel: string, code: string): Promise<string> {
+  for await (const {type, content} of execute(record, kernel, code)) if (type === 'stream') return String(content['text'])
+  throw new Error('the kernel said nothing')
 }
 
 interface Message {
