@@ -28,7 +28,7 @@ async function freePort(): Promise<string> {
   return String(port)
 }
 
-const KEYS = ['name', 'cluster', 'host', 'jobId', 'state', 'reason', 'node', 'slots', 'gpus', 'route', 'routes', 'localPort', 'url', 'tunnel', 'submittedAt', 'startedAt', 'endsAt', 'app', 'log', 'keeperPid', 'lastActivityAt', 'busy']
+const KEYS = ['name', 'cluster', 'host', 'jobId', 'state', 'reason', 'node', 'slots', 'gpus', 'kernelTransport', 'route', 'routes', 'localPort', 'url', 'tunnel', 'submittedAt', 'startedAt', 'endsAt', 'app', 'log', 'keeperPid', 'lastActivityAt', 'busy']
 
 test('a session from its start in the background to its end', async () => {
   const world = await makeWorld()
