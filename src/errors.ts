@@ -33,17 +33,24 @@ export interface ErrorDetails {
   /** The one thing to do next, as a sentence or a command. */
   hint?: string
   cause?: unknown
+  /** Of a login that failed: what would help. */
+  needs?: LoginNeeds | undefined
 }
+
+/** `person`: somebody must answer; no repetition helps. `patience`: nobody was ever asked anything there, so it may pass, as when home directories are away. */
+export type LoginNeeds = 'person' | 'patience'
 
 export class JnodeError extends Error {
   readonly code: ErrorCode
   readonly hint: string | null
+  readonly needs: LoginNeeds | null
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(redact(message), details.cause === undefined ? undefined : {cause: details.cause})
     this.name = 'JnodeError'
     this.code = code
     this.hint = details.hint === undefined ? null : redact(details.hint)
+    this.needs = details.needs ?? null
   }
 }
 

@@ -30,19 +30,22 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
   const sshTo = async (cluster: ClusterTarget, {quiet, witness}: {quiet: boolean; witness: Witness | undefined}) => {
     const {sshDoor} = await import('./ssh/door.ts')
     const asker = quiet ? noPrompter : prompter
-    return sshDoor({env, prompter: asker, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: nodesFileOf(cluster), mayGiveWay: (cluster.transport ?? 'auto') === 'auto'})
+    return sshDoor({env, prompter: asker, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile: nodesFileOf(cluster), nodePassword: cluster.nodePassword ?? 'ask', mayGiveWay: (cluster.transport ?? 'auto') === 'auto'})
   }
-  const nodeBehind = (cluster: ClusterTarget, head: Remote, node: NodeAddress, signal?: AbortSignal) =>
-    firstThatWorks(node, async (name) => (await sshTo(cluster, {quiet: false, witness: undefined})).nodeBehind(head, cluster.hops, {name, hostKeys: node.hostKeys}, signal))
+  const nodeBehind = async (cluster: ClusterTarget, head: Remote, node: NodeAddress, {signal, quiet}: {signal: AbortSignal | undefined; quiet: boolean}) => {
+    const asksHere = (label: string) => node.names.some((name) => label.endsWith(`@${name}`))
+    if (quiet && ![...secrets.passwords.keys(), ...secrets.needPerson].some(asksHere)) return null
+    return firstThatWorks(node, async (name) => (await sshTo(cluster, {quiet, witness: undefined})).nodeBehind(head, cluster.hops, {name, hostKeys: node.hostKeys}, signal))
+  }
   /** A password, too: whoever borrows the connection does not know it. */
-  const asked = () => [...secrets.needPerson, ...secrets.passwords.keys()]
+  const asked = () => [...secrets.needPerson, ...secrets.passwords.keys(), ...secrets.typed]
   const logIn = async (cluster: ClusterTarget, {signal, silent = false, witness}: ConnectOptions): Promise<OwnLink> => {
     const transport = cluster.transport ?? 'auto'
     const nodesFile = nodesFileOf(cluster)
     const ssh = (quiet: boolean) => sshTo(cluster, {quiet, witness})
     const canAsk = !silent && prompter.canAsk
     if (cluster.kind === 'local') return localLink(canAsk, async (node, nodeSignal, quiet = silent) => (await ssh(quiet)).nodeFromHere(node, nodeSignal))
-    const withProgram = async () => {
+    const withProgram = async (silent: boolean) => {
       const {opensshDoor} = await import('./ssh/openssh.ts')
       const door = (quiet: boolean) => opensshDoor({env, prompter: quiet ? noPrompter : prompter, secrets, machines, witness, tell: (text) => tell({kind: 'note', text}), knownHosts: cluster.knownHosts, nodesFile})
       const {head, hop, machine} = await door(silent).open(cluster.hops, signal, cluster.headAddress)
@@ -56,14 +59,15 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
         close: () => head.close(),
       }
     }
-    if (transport === 'openssh') return withProgram()
+    if (transport === 'openssh') return withProgram(silent)
     let head: Awaited<ReturnType<Door['open']>>
     try {
       head = await (await ssh(silent)).open(cluster.hops, signal, cluster.headAddress)
     } catch (error) {
       if (transport !== 'auto' || !(error instanceof BeyondSsh2)) throw error
       tell({kind: 'trace', text: `using the system’s ssh: ${error.why}`})
-      return withProgram()
+      // What was typed here and refused is not asked for once more by the program.
+      return withProgram(silent || error.needs === 'person')
     }
     tell({kind: 'trace', text: `logged in to ${head.label}`})
     return {

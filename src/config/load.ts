@@ -32,6 +32,8 @@ export interface SiteSettings {
   project: string | null
   /** Absolute path. */
   knownHosts: string | null
+  /** Whether a compute node is sent the password that was typed for the head node; `ask` where it is not said. */
+  nodePassword?: 'ask' | 'same'
 }
 
 export const NO_SETTINGS: SiteSettings = {
@@ -141,7 +143,8 @@ function explain(issues: readonly z.core.$ZodIssue[], raw: unknown, file: string
     return new JnodeError('config', `${pathText([...path, key])} in ${file} is not a key of jnode’s configuration`, {hint: meant(key, keysAt(issue.path), 'keys there')})
   }
   const value = valueAt(raw, path)
-  const found = value === undefined ? '' : `, not ${kindOf(value)}`
+  // Somebody may have written the password itself there.
+  const found = value === undefined || path.at(-1) === 'node_password' ? '' : `, not ${kindOf(value)}`
   return new JnodeError('config', `${pathText(path)} in ${file} ${issue.message}${found}`, {hint: `Change it in ${file}.`})
 }
 
@@ -190,13 +193,14 @@ function clusterSaid(name: string, table: ClusterTable, file: string): Partial<S
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$/.test(name)) {
     throw new JnodeError('config', `${shown(name)} in ${file} cannot be the name of a cluster`, {hint: 'Use at most 40 letters, digits, "-", "_" and dots.'})
   }
-  const {memory, gpu, sge_setup: sgeSetup, known_hosts: knownHosts, ...flags} = table
+  const {memory, gpu, sge_setup: sgeSetup, known_hosts: knownHosts, node_password: nodePassword, ...flags} = table
   return {
     ...values(flags, `clusters.${name}`, file),
     ...(memory && {memory}),
     ...(gpu && {gpu}),
     ...(sgeSetup !== undefined && {sgeSetup}),
     ...(knownHosts !== undefined && {knownHosts: localPath(knownHosts, file)}),
+    ...(nodePassword !== undefined && {nodePassword}),
   }
 }
 

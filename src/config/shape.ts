@@ -37,6 +37,7 @@ const clusterShape = table(
     mem: text('4G').optional(),
     time: text('8h').optional(),
     project: text('my_project').optional(),
+    node_password: z.enum(['ask', 'same'], mustBe('"ask" or "same"')).optional(),
     known_hosts: text('~/.ssh/known_hosts').optional(),
   },
   'a table, such as [clusters.NAME]',

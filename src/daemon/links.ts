@@ -27,8 +27,8 @@ export interface LinksOptions {
   logIn(cluster: ClusterTarget, options: ConnectOptions): Promise<OwnLink>
   /** At the host with this label a person had to answer, and not to this process. */
   needPerson(label: string): void
-  /** Logs in to a node through a head node that is lent; may ask. */
-  nodeBehind(cluster: ClusterTarget, head: Remote, node: NodeAddress, signal?: AbortSignal): Promise<Remote>
+  /** Logs in to a node through a head node that is lent. `quiet`: asks nobody; null where this process was told nothing for that node. */
+  nodeBehind(cluster: ClusterTarget, head: Remote, node: NodeAddress, options: {signal: AbortSignal | undefined; quiet: boolean}): Promise<Remote | null>
 }
 
 /** Lenders that come and go in the moment of asking are not waited for without end. */
@@ -76,10 +76,10 @@ export function links({stateDir, tell, logIn, nodeBehind, needPerson, canAsk, ..
             throw new JnodeError('connection-lost', `The connection to ${found.link.head.label} that another jnode has open does not answer`)
           }
           tell({kind: 'trace', text: `using the connection to ${found.link.head.label} that another jnode has open`})
-          return options.silent || !canAsk || cluster.transport === 'openssh' ? found.link : asking(found.link, cluster)
+          return cluster.transport === 'openssh' ? found.link : asking(found.link, cluster, canAsk && !options.silent)
         case 'refused':
           // Where nobody can be asked, its bad luck is ours: twenty sessions need not all knock at a host that is down.
-          if (options.silent && found.failure.code === 'unreachable') throw errorOf(found.failure)
+          if (options.silent && (found.failure.code === 'unreachable' || found.failure.needs === 'person')) throw errorOf(found.failure)
           break
         case 'silent':
           return logInHere(null)
@@ -93,18 +93,24 @@ export function links({stateDir, tell, logIn, nodeBehind, needPerson, canAsk, ..
     return logInHere(null)
   }
 
-  /** A lender has nobody to ask. What a node wants of a person is asked for here, in a login of this process behind the head that is lent. */
-  function asking(link: ClusterLink, cluster: ClusterTarget): ClusterLink {
+  /**
+   * A lender has nobody to ask, and was not told what this process was. What a node wants of a person is given here, in a login
+   * of this process behind the head that is lent.
+   */
+  function asking(link: ClusterLink, cluster: ClusterTarget, mayAsk: boolean): ClusterLink {
     return {
       ...link,
-      canAsk: true,
-      async toNode(node, signal, quiet = false) {
+      canAsk: mayAsk,
+      async toNode(node, signal, quiet = !mayAsk) {
+        let refused: unknown
         try {
           return await link.toNode(node, signal)
         } catch (error) {
-          if (quiet || !isRefusedLogin(error)) throw error
+          if (!isRefusedLogin(error)) throw error
+          refused = error
         }
-        const remote = await nodeBehind(cluster, link.head, node, signal)
+        const remote = await nodeBehind(cluster, link.head, node, {signal, quiet})
+        if (remote === null) throw refused
         void link.head.closed.then(() => remote.close())
         return remote
       },

@@ -1,7 +1,7 @@
 /** What a command and the keeper it has started tell each other, over Node's own IPC channel. */
 import type {StartOptions} from '../config/start-options.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
-import {JnodeError, messageOf, type ErrorCode} from '../errors.ts'
+import {JnodeError, messageOf, type ErrorCode, type LoginNeeds} from '../errors.ts'
 import type {FlowEvent} from '../flows/events.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import type {Question} from '../ssh/prompt.ts'
@@ -18,6 +18,7 @@ export interface Failure {
   code: ErrorCode
   message: string
   hint: string | null
+  needs?: LoginNeeds
   /** What it comes from: a refused login is told from a closed way by it. */
   cause?: Failure
 }
@@ -37,10 +38,10 @@ export type FromKeeper =
 
 export function failureOf(error: unknown): Failure {
   if (!(error instanceof JnodeError)) return failureOf(new JnodeError('unexpected', messageOf(error)))
-  const {code, message, hint, cause} = error
-  return {code, message, hint, ...(cause instanceof JnodeError ? {cause: failureOf(cause)} : {})}
+  const {code, message, hint, needs, cause} = error
+  return {code, message, hint, ...(needs && {needs}), ...(cause instanceof JnodeError ? {cause: failureOf(cause)} : {})}
 }
 
-export function errorOf({code, message, hint, cause}: Failure): JnodeError {
-  return new JnodeError(code, message, {...(hint === null ? {} : {hint}), ...(cause ? {cause: errorOf(cause)} : {})})
+export function errorOf({code, message, hint, needs, cause}: Failure): JnodeError {
+  return new JnodeError(code, message, {...(hint === null ? {} : {hint}), needs, ...(cause ? {cause: errorOf(cause)} : {})})
 }

@@ -12,7 +12,7 @@ import {noteMachine} from './note-machine.ts'
 import type {OpenSession} from './open-session.ts'
 import {EAGER} from './pace.ts'
 import {isAnotherStart, reachServer, type FoundWay} from './reach-server.ts'
-import {needsPerson, relink} from './relink.ts'
+import {needsPerson, personNeeded, relink} from './relink.ts'
 import {littleTimeLeft} from './warn-of-end.ts'
 import {watchJob} from './watch-job.ts'
 
@@ -49,7 +49,10 @@ export async function comeBack(session: OpenSession, deps: Deps, {signal, cluste
       session.link = await deps.connect(cluster, {signal: turn, silent: true, lend: true})
       stands = true
     }
-    session.way = await reach(session, deps, turn)
+    session.way = await reach(session, deps, turn).catch((error: unknown) => {
+      // Without the login to the node that carried it, it is no matter of time.
+      throw (session.way.node === null ? null : personNeeded(error)) ?? error
+    })
   }
   try {
     await relink(attempt, deps, {signal, onPause: (retryAt) => tunnel.away(lostPage(facts, deps, retryAt))})

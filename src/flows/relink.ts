@@ -4,6 +4,8 @@ import type {Deps} from './deps.ts'
 
 /** Fast at first, one try a minute at the end. */
 const RETRY_MS = [300, 1000, 2000, 5000, 10_000, 20_000, 40_000, 60_000]
+/** Where a key was refused that was taken before, as while home directories are away: each try counts as a failure somewhere. */
+const REFUSED_MS = [10_000, 20_000, 40_000, 60_000, 120_000, 300_000]
 
 export interface RelinkOptions {
   signal: AbortSignal
@@ -29,17 +31,19 @@ export async function relink<T>(attempt: (signal: AbortSignal) => Promise<T>, {c
   }
   void watch().catch(() => {})
   try {
-    for (let tries = 0; ; tries++) {
+    for (let tries = 0, refusals = 0; ; tries++) {
       turn = new AbortController()
       const both = AbortSignal.any([signal, turn.signal])
       try {
-        const pauseMs = RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]! * (0.8 + 0.4 * Math.random())
+        const pauseMs = (refusals > 0 ? nth(REFUSED_MS, refusals - 1) : nth(RETRY_MS, tries)) * (0.8 + 0.4 * Math.random())
         onPause(clock.now() + pauseMs)
         await clock.sleep(pauseMs, both)
         return await attempt(both)
       } catch (error) {
         throwIfAborted(signal)
         if (isFinal(error)) throw error
+        refusals = mayPass(error) ? refusals + 1 : 0
+        if (refusals === 1) tell({kind: 'warning', text: `${messageOf(error)}. Trying again, more and more slowly`})
         tell({kind: 'trace', text: `reconnect ${tries + 1} failed: ${messageOf(error)}`})
         if (turn.signal.aborted) tries = -1
       }
@@ -47,6 +51,15 @@ export async function relink<T>(attempt: (signal: AbortSignal) => Promise<T>, {c
   } finally {
     done.abort()
   }
+}
+
+function nth(pauses: readonly number[], index: number): number {
+  return pauses[Math.min(index, pauses.length - 1)]!
+}
+
+/** A refused login that never took anybody to answer: no secret is spent by another try. */
+function mayPass(error: unknown): boolean {
+  return error instanceof JnodeError && error.code === 'login-failed' && error.needs === 'patience'
 }
 
 function isFinal(error: unknown): boolean {
@@ -60,5 +73,11 @@ export function isOver(error: unknown): boolean {
 
 /** Whether somebody has to log in by hand. */
 export function needsPerson(error: unknown): error is JnodeError {
-  return error instanceof JnodeError && (error.code === 'login-failed' || error.code === 'host-key')
+  return error instanceof JnodeError && (error.code === 'host-key' || (error.code === 'login-failed' && error.needs !== 'patience'))
+}
+
+/** What a route failed of, where that is a login that only a person can make. */
+export function personNeeded(error: unknown): JnodeError | null {
+  if (!(error instanceof JnodeError)) return null
+  return error.needs === 'person' ? error : personNeeded(error.cause)
 }

@@ -5,7 +5,9 @@ import {createServer, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {command} from '../shell.ts'
 import {printable} from './login.ts'
+import {isPasswordPrompt} from './password-prompt.ts'
 import type {Prompter, Question} from './prompt.ts'
+import {ofServer} from './typed-login.ts'
 
 export interface Askpass {
   /** For the environment of ssh. */
@@ -42,7 +44,7 @@ export async function serveAskpass(prompter: Prompter, {directory, tell, hop, si
     const {text, mode} = JSON.parse(Buffer.concat(chunks).toString('utf8')) as {text: string; mode: string}
     // It stands until ssh takes it away.
     if (mode === 'none') return tell(printable(text))
-    socket.end(`${await prompter.ask({text: printable(text), ...kindOf(text), hop}, signal)}\n`)
+    socket.end(`${await prompter.ask({...questionOf(text), hop}, signal)}\n`)
   }
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve))
   await writeFile(script, `#!/bin/sh\nexec ${command([process.execPath, '-e', ASK, path])} "$1"\n`, {mode: 0o700})
@@ -51,6 +53,15 @@ export async function serveAskpass(prompter: Prompter, {directory, tell, hop, si
     env: {SSH_ASKPASS: script, SSH_ASKPASS_REQUIRE: 'force', DISPLAY: process.env['DISPLAY'] || ':0'},
     close: () => void server.close(),
   }
+}
+
+/** How ssh marks a prompt of a server's own; whatever that says, it is never one of ssh's. */
+const OF_SERVER = /^\(([^\s()@]+@[^\s()]+)\) ([^]*)$/
+
+function questionOf(text: string): Pick<Question, 'text' | 'kind' | 'echo'> {
+  const [, host, prompt] = OF_SERVER.exec(text) ?? []
+  if (host === undefined || prompt === undefined) return {text: printable(text), ...kindOf(text)}
+  return {text: ofServer(printable(prompt), host), kind: isPasswordPrompt(prompt) ? 'password' : 'code', echo: false}
 }
 
 function kindOf(text: string): Pick<Question, 'kind' | 'echo'> {

@@ -6,7 +6,7 @@ import {JnodeError, messageOf} from '../errors.ts'
 import type {Hop} from './host-config.ts'
 import type {KeyTools} from './identities.ts'
 import {keyStep, type KeyRing} from './key-login.ts'
-import {countTry, emptyReport, refusal, type AuthStep, type Login, type Secrets} from './login.ts'
+import {countTry, emptyReport, hungUp, refusal, type AuthStep, type Login, type Secrets} from './login.ts'
 import type {Prompter} from './prompt.ts'
 import {answersTo, headOf, newPassword, passwordOf, type Answered, type Round} from './typed-login.ts'
 
@@ -32,19 +32,17 @@ export interface AuthSession {
   begun(): boolean
   /** What the server offered at first, and what was tried last. */
   account(): {offered: string[]; by: string | null}
-  /** Why it did not work; `reason` in words when it was the connection that ended. */
+  /** Why it did not work; `reason` in words when it was the connection that ended. A secret that was under way then counts as refused. */
   failure(reason?: string): JnodeError
   /** The login is over, well or not: a question still open is withdrawn. */
   done(): void
 }
 
-type Attempt = {kind: 'none' | 'key' | 'password'} | ({kind: 'keyboard'} & Answered)
+type Attempt = {kind: 'none' | 'key'} | {kind: 'password'; password: string} | ({kind: 'keyboard'} & Answered)
 
 /** What is used up until the server reports a partial success. */
 interface Phase {
   keys: KeyRing
-  passwordTries: number
-  keyboardTries: number
   /** A server without PAM offers the method and fails it at once, without a question. */
   keyboardDead: boolean
 }
@@ -52,9 +50,15 @@ interface Phase {
 interface State extends Login {
   phase: Phase
   attempt: Attempt | null
+  /** The server has not answered to the attempt yet. */
+  pending: boolean
+  /** Of the whole login, as ssh counts. */
+  tries: {password: number; keyboard: number}
   firstOffered: string[]
   /** The server has said no to something. */
   refused: boolean
+  /** It has taken something and wants more. */
+  isPartly: boolean
   /** What the server itself said last. */
   heard: {methods: readonly string[]; partial: boolean} | null
   next: (step: AuthStep) => void
@@ -74,7 +78,7 @@ export function makeAuth(hop: Hop, deps: AuthDeps): AuthSession {
       state.heard = null
       if (state.attempt === null) {
         // As ssh: ask for "none" to learn the methods; where nothing is needed, that is all.
-        state.attempt = {kind: 'none'}
+        begin(state, {kind: 'none'})
         return next({type: 'none', username: hop.user})
       }
       state.report.offered = methods
@@ -88,7 +92,7 @@ export function makeAuth(hop: Hop, deps: AuthDeps): AuthSession {
     },
     begun: () => state.attempt !== null,
     account: () => ({offered: state.firstOffered, by: [...state.report.tried.keys()].at(-1) ?? null}),
-    failure: (reason) => state.error ?? (reason !== undefined && !state.refused ? brokenOff(hop, reason) : refusal(hop, state.report, reason)),
+    failure: (reason) => state.error ?? whyEnded(state, reason),
     done: () => state.over.abort(),
   }
 }
@@ -101,6 +105,8 @@ function newState(hop: Hop, {tools, prompter, secrets, signal, tell}: AuthDeps):
     tools,
     secrets,
     report: emptyReport(),
+    accepted: 0,
+    needsPerson: false,
     canAsk: prompter.canAsk && !hop.batchMode,
     unattended: prompter.unattended ?? false,
     async ask(question) {
@@ -113,8 +119,11 @@ function newState(hop: Hop, {tools, prompter, secrets, signal, tell}: AuthDeps):
     },
     phase: newPhase({all: null, left: [], offered: null}),
     attempt: null,
+    pending: false,
+    tries: {password: 0, keyboard: 0},
     firstOffered: [],
     refused: false,
+    isPartly: false,
     heard: null,
     next: () => {},
     error: null,
@@ -126,7 +135,23 @@ function newState(hop: Hop, {tools, prompter, secrets, signal, tell}: AuthDeps):
 }
 
 function newPhase(keys: KeyRing): Phase {
-  return {keys, passwordTries: 0, keyboardTries: 0, keyboardDead: false}
+  return {keys, keyboardDead: false}
+}
+
+function begin(state: State, attempt: Attempt): void {
+  state.attempt = attempt
+  state.pending = true
+}
+
+/** How many secrets the server was sent in this attempt. */
+function secretsIn(attempt: Attempt | null): number {
+  if (attempt?.kind === 'password') return 1
+  return attempt?.kind === 'keyboard' ? attempt.asked + Number(attempt.reused) : 0
+}
+
+function whyEnded(state: State, reason: string | undefined): JnodeError {
+  if (reason !== undefined && state.pending && secretsIn(state.attempt) > 0) return hungUp(state, reason)
+  return reason !== undefined && !state.refused ? brokenOff(state.hop, reason) : refusal(state, reason)
 }
 
 /** Nobody has refused anything: it was the way there, and another try is no more than that. */
@@ -150,8 +175,19 @@ function giveUp(state: State, error: unknown): void {
   void proceed(state, Promise.reject(error as Error))
 }
 
+/** The server has taken what it was sent: a password among it is good, also for the next login. */
+function accept(state: State, attempt: Attempt): void {
+  state.pending = false
+  state.accepted += secretsIn(attempt)
+  const password = attempt.kind === 'password' || attempt.kind === 'keyboard' ? attempt.password : null
+  if (password !== null) state.secrets.passwords.set(state.hop.label, password)
+}
+
 function concludeAttempt(state: State, attempt: Attempt, partial: boolean): void {
+  state.pending = false
   if (partial) {
+    accept(state, attempt)
+    state.isPartly = true
     const {all, offered} = state.phase.keys
     // sshd takes no key twice in one login; offering it again would only cost one of its tries.
     const others = all && (attempt.kind === 'key' ? all.filter((identity) => identity !== offered) : all)
@@ -159,9 +195,7 @@ function concludeAttempt(state: State, attempt: Attempt, partial: boolean): void
     return
   }
   state.refused ||= attempt.kind !== 'none'
-  if (attempt.kind === 'keyboard' && attempt.asked === 0 && !attempt.reused) state.phase.keyboardDead = true
-  const sentPassword = attempt.kind === 'password' || (attempt.kind === 'keyboard' && attempt.password)
-  if (sentPassword) state.secrets.passwords.delete(state.hop.label)
+  if (attempt.kind === 'keyboard' && secretsIn(attempt) === 0) state.phase.keyboardDead = true
 }
 
 /** Throws `login-failed` when nothing is left to try. */
@@ -169,40 +203,40 @@ async function chooseStep(state: State): Promise<AuthStep> {
   const {hop, report} = state
   for (const method of hop.preferredAuthentications.filter((name) => report.offered.includes(name))) {
     if (method === 'publickey' && hop.pubkeyAuthentication) {
-      state.attempt = {kind: 'key'}
+      begin(state, {kind: 'key'})
       const step = await keyStep(state, state.phase.keys, {skip: () => void proceed(state, chooseStep(state)), giveUp: (error) => giveUp(state, error)})
       if (step) return step
     }
     if (method === 'keyboard-interactive' && hop.kbdInteractiveAuthentication && mayAsk(state, 'keyboard')) return keyboardStep(state)
     if (method === 'password' && hop.passwordAuthentication && mayAsk(state, 'password')) return passwordStep(state)
   }
-  throw refusal(hop, report)
+  throw refusal(state)
 }
 
-/** The last method left is asked for as often as the server lets; one before it, or a program, ssh's number of times. */
-function mayAsk({hop, phase, report, ...state}: State, kind: 'keyboard' | 'password'): boolean {
+/** As often as ssh, and no oftener where the server would let: each wrong answer counts towards a locked account. */
+function mayAsk({hop, phase, report, secrets, tries, ...state}: State, kind: 'keyboard' | 'password'): boolean {
   if (kind === 'keyboard' && phase.keyboardDead) return false
-  if (!state.canAsk && (!state.secrets.passwords.has(hop.label) || state.secrets.needPerson.has(hop.label))) {
+  if (!state.canAsk && (!secrets.passwords.has(hop.label) || secrets.needPerson.has(hop.label))) {
     report.wanted.add(kind === 'keyboard' ? 'an answer' : 'a password')
+    // What was taken so far was not all.
+    if (state.isPartly) secrets.needPerson.add(hop.label)
     return false
   }
-  const another = kind === 'keyboard' && hop.passwordAuthentication && report.offered.includes('password')
-  const tries = kind === 'keyboard' ? phase.keyboardTries : phase.passwordTries
-  return tries < hop.numberOfPasswordPrompts || !(another || state.unattended)
+  return tries[kind] < hop.numberOfPasswordPrompts
 }
 
 async function passwordStep(state: State): Promise<AuthStep> {
-  const password = await passwordOf(state, state.phase.passwordTries > 0)
-  state.phase.passwordTries++
-  state.attempt = {kind: 'password'}
+  const password = await passwordOf(state, state.tries.password > 0)
+  state.tries.password++
+  begin(state, {kind: 'password', password})
   countTry(state.report, 'a password')
   return {type: 'password', username: state.hop.user, password}
 }
 
 function keyboardStep(state: State): AuthStep {
-  const attempt = {kind: 'keyboard' as const, asked: 0, password: false, reused: false}
-  state.attempt = attempt
-  state.phase.keyboardTries++
+  const attempt = {kind: 'keyboard' as const, asked: 0, password: null, reused: false}
+  begin(state, attempt)
+  state.tries.keyboard++
   countTry(state.report, 'answers to its questions')
   const prompt = (name: string, instructions: string, _language: string, prompts: Round['prompts'], finish: (answers: string[]) => void) => {
     answersTo(state, {name, instructions, prompts}, attempt)
@@ -216,6 +250,7 @@ function keyboardStep(state: State): AuthStep {
 
 /** ssh2's Client, the parts that are needed; `_protocol` and `config` are private to it, test/unit/ssh/auth.test.ts notices a change. */
 interface AuthClient {
+  once(event: 'ready', listener: () => void): unknown
   on(event: 'change password', listener: (prompt: string, done: (newPassword: string) => void) => void): unknown
   config: {username?: string; password?: string}
   _protocol?: {_handlers?: Partial<MessageHandlers>}
@@ -239,17 +274,23 @@ function attach(state: State, client: AuthClient): void {
     // ssh2 answers a round without prompts by itself and keeps its text back. It may be a push to a phone: a second factor.
     if (text && !(Array.isArray(prompts) && prompts.length > 0)) {
       state.secrets.needPerson.add(state.hop.label)
+      state.needsPerson = true
       state.tell(text)
     }
     onRound(protocol, name, instructions, prompts)
   }
+  client.once('ready', () => {
+    accept(state, state.attempt ?? {kind: 'none'})
+    // Where one password was all, or nothing was asked, the next login can do without anybody.
+    if (!state.needsPerson) state.secrets.needPerson.delete(state.hop.label)
+  })
   client.on('change password', (prompt, done) => {
     newPassword(state, prompt)
       .then((password) => {
         // ssh2 sends the old ones of its configuration beside the new one.
         client.config.username = state.hop.user
-        client.config.password = state.secrets.passwords.get(state.hop.label) ?? ''
-        state.secrets.passwords.set(state.hop.label, password)
+        client.config.password = state.attempt?.kind === 'password' ? state.attempt.password : ''
+        begin(state, {kind: 'password', password})
         done(password)
       })
       .catch((error: unknown) => giveUp(state, error))

@@ -25,6 +25,8 @@ export interface DoorOptions {
   knownHosts: string | null
   /** Our own known_hosts file for the cluster's compute nodes. */
   nodesFile: string
+  /** Whether a password that was typed for the head node may be sent to its compute nodes, too; else one is asked for there. */
+  nodePassword?: 'ask' | 'same'
   /** Throws `BeyondSsh2` before anything is dialled where the system's ssh is needed. */
   mayGiveWay?: boolean
 }
@@ -44,7 +46,7 @@ export interface Door {
   nodeFromHere(node: Node, signal?: AbortSignal): Promise<SshRemote>
 }
 
-export function sshDoor({env, prompter, secrets, machines, witness = () => {}, tell, knownHosts, nodesFile, mayGiveWay = false}: DoorOptions): Door {
+export function sshDoor({env, prompter, secrets, machines, witness = () => {}, tell, knownHosts, nodesFile, nodePassword = 'ask', mayGiveWay = false}: DoorOptions): Door {
   const keeper = (nodeKeys: string[] | null): DoorKeeper => {
     const acceptNewFile = nodeKeys === null ? {} : {acceptNewFile: nodesFile}
     const pinned = nodeKeys === null || nodeKeys.length === 0 ? {} : {pinned: nodeKeys}
@@ -60,11 +62,13 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
     }
   }
   const withKnownHosts = (hop: Hop): Hop => (knownHosts === null ? hop : {...hop, userKnownHostsFiles: [knownHosts, ...hop.userKnownHostsFiles]})
-  const nodeThrough = (head: SshRemote, node: Node, signal?: AbortSignal) => {
+  const nodeThrough = async (head: SshRemote, node: Node, signal?: AbortSignal) => {
     const hop = nodeLike(head.hop, node.name)
-    // A cluster's hosts share one account database, so the head's password is the node's; its key is checked first.
-    const password = secrets.passwords.get(head.hop.label)
-    if (password !== undefined && node.hostKeys.length > 0) secrets.passwords.set(hop.label, password)
+    const {passwords, needPerson} = secrets
+    const password = nodePassword === 'same' ? passwords.get(head.hop.label) : undefined
+    // Only to a node whose key its job has read, and not where it was refused before.
+    if (password !== undefined && node.hostKeys.length > 0 && !passwords.has(hop.label) && !needPerson.has(hop.label)) passwords.set(hop.label, password)
+    if (!prompter.canAsk) refuseWithoutPerson([hop], secrets)
     return head.next(hop, keeper(node.hostKeys), signal)
   }
   return {
@@ -88,6 +92,7 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
     },
     async nodeFromHere(node, signal) {
       const [hop] = (await resolveHops([{user: null, host: node.name, port: null}], {env, ...(signal ? {signal} : {})})).slice(-1)
+      if (!prompter.canAsk) refuseWithoutPerson([hop!], secrets)
       return openSsh([withKnownHosts(hop!)], keeper(node.hostKeys), signal)
     },
   }
@@ -96,7 +101,7 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
 /** Before anything is dialled: even a login that is given up half-way may send a push to a phone, and counts as a failure somewhere. */
 export function refuseWithoutPerson(hops: readonly Hop[], {needPerson}: Pick<Secrets, 'needPerson'>): void {
   const asking = hops.find(({label}) => needPerson.has(label))
-  if (asking) throw new JnodeError('login-failed', `${asking.label} asks for more than a key to log in, and nobody is here to answer`, {hint: 'Log in yourself.'})
+  if (asking) throw new JnodeError('login-failed', `${asking.label} asks for more than a key to log in, and nobody is here to answer`, {hint: 'Log in yourself.', needs: 'person'})
 }
 
 /** The user's keys and account on the head node serve on its nodes too. */

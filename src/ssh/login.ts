@@ -1,5 +1,5 @@
 /** What the parts of one login to one hop share: whom to ask, what is known already, and the account of it for an error. */
-import {JnodeError} from '../errors.ts'
+import {JnodeError, type LoginNeeds} from '../errors.ts'
 import {BeyondSsh2} from './beyond-ssh2.ts'
 import type {Hop} from './host-config.ts'
 import type {KeyTools} from './identities.ts'
@@ -8,16 +8,35 @@ import type {Question} from './prompt.ts'
 
 /** What the user has given in this process, so that no secret is asked for twice. Never written anywhere. */
 export interface Secrets {
-  /** Per hop label. */
+  /**
+   * The account's password, per hop label. It is taken out to be sent and comes back when it was accepted, so one whose fate is
+   * not known is never sent again.
+   */
   passwords: Map<string, string>
   /** Unlocked keys per file; null: the user declined, do not ask again. */
   keys: Map<string, ParsedKey | null>
-  /** Labels of hops where something other than a password was asked, or what another process was told: nothing is answered there without the user. */
+  /** Labels of hops where something other than a password was asked, a secret was not accepted, or another process was told it: no login there without the user. */
   needPerson: Set<string>
+  /** Labels of hops for which the ssh program was told something that it may not need again, such as a passphrase. */
+  typed: Set<string>
 }
 
 export function emptySecrets(): Secrets {
-  return {passwords: new Map(), keys: new Map(), needPerson: new Set()}
+  return {passwords: new Map(), keys: new Map(), needPerson: new Set(), typed: new Set()}
+}
+
+/** The one to send now, if there is one. What becomes of this login is not known yet, and until then there is none. */
+export function takePassword({passwords, needPerson}: Secrets, label: string): string | undefined {
+  const password = passwords.get(label)
+  if (password === undefined) return undefined
+  passwords.delete(label)
+  needPerson.add(label)
+  return password
+}
+
+/** What would help where a login has failed, as far as this process can know. */
+export function needsOf({passwords, needPerson, typed}: Secrets, label: string): LoginNeeds {
+  return needPerson.has(label) || typed.has(label) || passwords.has(label) ? 'person' : 'patience'
 }
 
 export interface Login {
@@ -25,6 +44,10 @@ export interface Login {
   tools: KeyTools
   secrets: Secrets
   report: LoginReport
+  /** Secrets that the server has accepted so far in this login. */
+  accepted: number
+  /** More is asked for than one password: a login of this kind needs the user each time. */
+  needsPerson: boolean
   canAsk: boolean
   /** A program answers: not to be asked without end. */
   unattended: boolean
@@ -54,7 +77,7 @@ export function countTry({tried}: LoginReport, what: string): void {
 }
 
 /** The login that did not work, in one sentence; `reason` where it was the connection that ended. */
-export function refusal(hop: Hop, report: LoginReport, reason?: string): JnodeError {
+export function refusal({hop, report, secrets}: Pick<Login, 'hop' | 'report' | 'secrets'>, reason?: string): JnodeError {
   const tried = [...report.tried].map(([what, times]) => (times > 1 ? `${what} (${times} times)` : what))
   const parts = [
     `${hop.label} refused the login${reason ? ` (${reason})` : ''}`,
@@ -64,8 +87,17 @@ export function refusal(hop: Hop, report: LoginReport, reason?: string): JnodeEr
     ...(report.wanted.size > 0 ? [`it wants ${[...report.wanted].join(' or ')}, and there is no terminal to ask on`] : []),
   ]
   const [message, hint] = [parts.join('; '), hintFor(hop, report)]
-  if (hop.gssapi && report.offered.includes('gssapi-with-mic')) return new BeyondSsh2('the host takes Kerberos', message, {hint})
-  return new JnodeError('login-failed', message, {hint})
+  const needs = [...report.wanted].some((what) => what.includes('passphrase')) ? 'person' : needsOf(secrets, hop.label)
+  if (hop.gssapi && report.offered.includes('gssapi-with-mic')) return new BeyondSsh2('the host takes Kerberos', message, {hint, needs})
+  return new JnodeError('login-failed', message, {hint, needs})
+}
+
+/** The server hung up in place of an answer, which is how some refuse a password (MaxAuthTries 1). */
+export function hungUp({hop}: Pick<Login, 'hop'>, reason: string): JnodeError {
+  return new JnodeError('login-failed', `${hop.label} ended the connection after a password or code was sent (${reason}); it is not sent again`, {
+    hint: `It was probably wrong. See whether \`${hop.sshCommand}\` lets you in.`,
+    needs: 'person',
+  })
 }
 
 function hintFor(hop: Hop, {offered, wanted}: LoginReport): string {
@@ -79,7 +111,9 @@ function hintFor(hop: Hop, {offered, wanted}: LoginReport): string {
   return `See whether \`${hop.sshCommand}\` lets you in.`
 }
 
-/** A server's words, without what could move the cursor or colour the terminal. */
+/** A server's words, without what could move the cursor, colour the terminal or turn the order of letters around. */
 export function printable(text: string | undefined): string {
-  return (text ?? '').replaceAll('\r\n', '\n').replaceAll(/[^\P{Cc}\n\t]/gu, '')
+  return (text ?? '').slice(0, LONGEST_TEXT).replaceAll('\r\n', '\n').replaceAll(/[^\P{Cc}\n\t]|[\p{Cf}\p{Zl}\p{Zp}]/gu, '')
 }
+
+const LONGEST_TEXT = 8000

@@ -8,19 +8,25 @@ import {refuseWithoutPerson, type DoorOptions, type Node} from './door.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {isGone, isOneOfSeveral, machineOf, remember, wordsFor} from './machine.ts'
 import {joinMaster, openMaster, type Master, type MasterOptions} from './master.ts'
-import {printable} from './login.ts'
+import {needsOf, printable, type Secrets} from './login.ts'
 import type {Prompter} from './prompt.ts'
 
 export function opensshDoor({env, prompter, secrets, machines, witness, tell, knownHosts, nodesFile}: Pick<DoorOptions, 'env' | 'prompter' | 'secrets' | 'machines' | 'witness' | 'tell' | 'knownHosts' | 'nodesFile'>) {
-  const asker: Prompter = {
-    ...prompter,
-    async ask(question, signal) {
-      // All hops ask in the name of the last one, and what is answered is ssh's alone.
-      if (question.kind === 'code' || question.kind === 'password') secrets.needPerson.add(question.hop)
-      return prompter.ask(question, signal)
-    },
+  const options = (hop: Hop, signal: AbortSignal): MasterOptions => {
+    let answered = false
+    const asker: Prompter = {
+      ...prompter,
+      async ask(question, asking) {
+        // All hops ask in the name of the last one, and what is answered is ssh's alone.
+        if (question.kind === 'passphrase') secrets.typed.add(hop.label)
+        if (question.kind === 'code' || question.kind === 'password') secrets.needPerson.add(hop.label)
+        const text = await prompter.ask(question, asking)
+        answered ||= secrets.needPerson.has(hop.label)
+        return text
+      },
+    }
+    return {env, prompter: asker, label: hop.label, tell, signal, failure: (said) => failureOf(hop, said, {answered, secrets})}
   }
-  const options = (hop: Hop, signal: AbortSignal): MasterOptions => ({env, prompter: asker, label: hop.label, tell, signal, failure: (said) => failureOf(hop, said)})
   return {
     /** Over the user's own ControlMaster where there is one; it is left open. `machine`: as for ssh2's door. */
     async open(targets: readonly Target[], signal: AbortSignal, before?: string): Promise<{head: Master; hop: Hop; machine: Promise<string | null>}> {
@@ -47,6 +53,7 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
     },
     async nodeThrough(head: Master, headHop: Hop, node: Node, signal: AbortSignal): Promise<Master> {
       const hop = {...headHop, alias: node.name, host: node.name, port: 22, label: `${headHop.user}@${node.name}`}
+      if (!prompter.canAsk) refuseWithoutPerson([hop], secrets)
       const pinned = node.hostKeys.map((key) => `${node.name} ${key}\n`).join('')
       // Taken on first sight, a key is remembered; those that the job has read are all there is to accept.
       const policy = pinned === '' ? [`UserKnownHostsFile="${nodesFile}"`, 'StrictHostKeyChecking=accept-new'] : ['StrictHostKeyChecking=yes']
@@ -70,8 +77,11 @@ function argumentsFor(targets: readonly Target[]): string[] {
   return [...(jumps.length > 0 ? ['-J', jumps.map(targetText).join(',')] : []), ...(user === null ? [] : ['-l', user]), ...(port === null ? [] : ['-p', String(port)]), '--', host]
 }
 
-/** What ssh said, as one of our failures. */
-function failureOf(hop: Hop, said: string): JnodeError {
+/** A host that hangs up on an answer has refused it, whatever it says. */
+const HUNG_UP = /^Connection (closed|reset) by (?!UNKNOWN)/m
+
+/** What ssh said, as one of our failures. `answered`: it was given a password or a code. */
+function failureOf(hop: Hop, said: string, {answered, secrets}: {answered: boolean; secrets: Secrets}): JnodeError {
   const words = printable(said).trim().split('\n').filter((line) => line.trim() !== '').slice(-3).join('; ').slice(0, 400) || 'it said nothing'
   if (/\bssh: (command )?not found/.test(said)) return new JnodeError('config', 'There is no ssh program on this computer', {hint: 'Install OpenSSH, or leave out --transport openssh.'})
   const hint = `See what \`${hop.sshCommand}\` says.`
@@ -81,6 +91,8 @@ function failureOf(hop: Hop, said: string): JnodeError {
       hint: `Run ${quote(hop.sshCommand)} in a terminal, and compare the fingerprint with what the admins publish.`,
     })
   }
-  if (/permission denied|too many authentication failures|no more authentication methods/i.test(said)) return new JnodeError('login-failed', `ssh could not log in to ${hop.label}: ${words}`, {hint})
+  if (/permission denied|too many authentication failures|no more authentication methods/i.test(said) || (answered && HUNG_UP.test(said))) {
+    return new JnodeError('login-failed', `ssh could not log in to ${hop.label}: ${words}`, {hint, needs: needsOf(secrets, hop.label)})
+  }
   return new JnodeError('unreachable', `ssh could not reach ${hop.label}: ${words}`, {hint})
 }

@@ -1,6 +1,7 @@
 /** What a person types to log in: the password, a new one, the answers of keyboard-interactive. */
 import {JnodeError} from '../errors.ts'
-import {printable, refusal, type Login} from './login.ts'
+import {printable, refusal, takePassword, type Login} from './login.ts'
+import {isChangePrompt, isPasswordPrompt} from './password-prompt.ts'
 
 export interface Round {
   name: string
@@ -12,26 +13,22 @@ export interface Round {
 export interface Answered {
   /** Questions the user answered. */
   asked: number
-  /** The password was among the answers. */
-  password: boolean
+  /** The account's password, where it was among the answers. */
+  password: string | null
   /** It was one given earlier. */
   reused: boolean
 }
 
-/** Prompts for the account's password, so that it is not asked for twice; every other one is taken for a code. */
-const PASSWORD_PROMPT = /^\s*(\([^)]*\) *)?(\S+'s |unix |ldap |kerberos )?password( for \S+)?\s*:?\s*$/i
-
-/** Prompts of a change of password, the last line of what PAM says: the old one, the new one, and that again. */
-const CHANGE_PROMPT = /^\s*(\([^)]*\) *)?((enter|re-?type|re-?enter|repeat|confirm) )?(current|old|new) (\S+ )?password( \(again\))?\s*:?\s*$/im
-
 /** The password of this hop, asked for when it is not known; `again`: the last one was refused. */
 export async function passwordOf(login: Login, again: boolean): Promise<string> {
   const {hop, secrets} = login
-  const known = secrets.passwords.get(hop.label)
+  // Whatever was accepted before it in this login was another secret.
+  login.needsPerson ||= login.accepted > 0
+  const known = takePassword(secrets, hop.label)
   if (known !== undefined) return known
   const sorry = again ? 'Permission denied, please try again.\n' : ''
   const password = await login.ask({text: `${sorry}${hop.user}@${hop.host}'s password: `, echo: false, kind: 'password'})
-  secrets.passwords.set(hop.label, password)
+  secrets.needPerson.add(hop.label)
   return password
 }
 
@@ -41,6 +38,7 @@ export async function newPassword(login: Login, serverText: string): Promise<str
   if (!login.canAsk) {
     throw new JnodeError('login-failed', `The password on ${hop.label} has expired, and there is no terminal to ask for a new one`, {
       hint: `Run \`${hop.sshCommand}\` in a terminal and change it.`,
+      needs: 'person',
     })
   }
   let head = headOf([serverText])
@@ -65,23 +63,45 @@ export async function answersTo(login: Login, round: Round, answered: Answered):
 
 async function answerTo(login: Login, {head, prompt, echo}: {head: string; prompt: string; echo: boolean}, answered: Answered): Promise<string> {
   const {hop, secrets} = login
-  const isPassword = !echo && PASSWORD_PROMPT.test(prompt)
-  const known = secrets.passwords.get(hop.label)
-  if (isPassword && known !== undefined && !answered.reused && answered.asked === 0) {
-    answered.reused = answered.password = true
+  const looksLikePassword = !echo && isPasswordPrompt(prompt)
+  const isFirst = answered.asked === 0 && !answered.reused
+  const known = looksLikePassword && isFirst && (login.accepted === 0 || mayRepeat(login)) ? takePassword(secrets, hop.label) : undefined
+  if (known !== undefined) {
+    answered.reused = true
+    answered.password = known
+    login.needsPerson ||= login.accepted > 0
     return known
   }
   if (!login.canAsk) {
-    login.report.wanted.add(`an answer to "${prompt.trim()}"`)
-    throw refusal(hop, login.report)
+    secrets.needPerson.add(hop.label)
+    login.report.wanted.add(`an answer to "${oneLine(prompt)}"`)
+    throw refusal(login)
   }
+  const given = await login.ask({text: `${head}${ofServer(prompt, `${hop.user}@${hop.host}`)}`, echo, kind: looksLikePassword ? 'password' : 'code'})
   answered.asked++
-  const given = await login.ask({text: `${head}(${hop.user}@${hop.host}) ${prompt}`, echo, kind: isPassword ? 'password' : 'code'})
-  if (isPassword || (!echo && CHANGE_PROMPT.test(prompt))) {
-    answered.password = true
-    secrets.passwords.set(hop.label, given)
-  } else secrets.needPerson.add(hop.label)
+  secrets.needPerson.add(hop.label)
+  // A second secret may be good once only, whatever its prompt says.
+  if ((looksLikePassword && isFirst && login.accepted === 0) || (!echo && isChangePrompt(prompt))) answered.password = given
+  else login.needsPerson = true
   return given
+}
+
+/** The account's password may be wanted by two methods of one login; that the person is there makes a wrong guess harmless, once. */
+function mayRepeat({canAsk, needsPerson}: Login): boolean {
+  return canAsk && !needsPerson
+}
+
+const LONGEST_PROMPT = 200
+
+/** A server's own prompt. Whose it is stands at the end, beside the cursor, where no text of the server can push it out of sight or come after it. */
+export function ofServer(prompt: string, host: string): string {
+  return `${oneLine(prompt)} (${host}) `
+}
+
+/** On one line, and not too long. */
+function oneLine(prompt: string): string {
+  const line = prompt.replaceAll(/\s+/gu, ' ').trim()
+  return line.length > LONGEST_PROMPT ? `${line.slice(0, LONGEST_PROMPT)}…` : line
 }
 
 /** The lines above a prompt, each with its newline. */

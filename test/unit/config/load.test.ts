@@ -51,6 +51,7 @@ known_hosts = "~/.ssh/hpc_hosts"
 [clusters.plain]
 host = "head2"
 known_hosts = "hosts"
+node_password = "same"
 [clusters."9x"]
 host = "local"
 `)
@@ -79,7 +80,7 @@ host = "local"
   expect(config.clusters.get('plain')).toEqual({
     host: 'head2',
     jump: [],
-    settings: {...NO_SETTINGS, knownHosts: join(folder, 'hosts')},
+    settings: {...NO_SETTINGS, knownHosts: join(folder, 'hosts'), nodePassword: 'same'},
   })
   expect(config.clusters.get('9x')?.host).toBe('local')
 })
@@ -216,6 +217,7 @@ test.each([
   ['[clusters.hpc]\nhost = "h"\nmemory = "h_vmem"', 'clusters.hpc.memory', 'must be a table, such as {resource = "h_vmem", per = "slot"}, not "h_vmem"'],
   ['[clusters.hpc]\nhost = "h"\nmemory = {resource = "h_vmem"}', 'clusters.hpc.memory.per', 'is missing'],
   ['[clusters.hpc]\nhost = "h"\nmemory = {resource = "h_vmem", per = "core"}', 'clusters.hpc.memory.per', 'must be "slot" or "job", not "core"'],
+  ['[clusters.hpc]\nhost = "h"\nnode_password = "hunter2"', 'clusters.hpc.node_password', 'must be "ask" or "same"'],
   ['[clusters.hpc]\nhost = "h"\nmemory = {resource = "a=1,b", per = "job"}', 'clusters.hpc.memory.resource', 'must be the name of one resource, not "a=1,b"'],
   ['[profiles.p]\ncores = "8"', 'profiles.p.cores', 'must be a whole number, such as 8, not "8"'],
   ['[profiles.p]\ncores = 8.5', 'profiles.p.cores', 'must be a whole number, such as 8, not 8.5'],

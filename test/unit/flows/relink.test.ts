@@ -1,6 +1,7 @@
 import {expect, test, vi} from 'vitest'
-import {throwIfAborted, whenAborted} from '../../../src/errors.ts'
-import {relink} from '../../../src/flows/relink.ts'
+import {JnodeError, throwIfAborted, whenAborted} from '../../../src/errors.ts'
+import type {FlowEvent} from '../../../src/flows/events.ts'
+import {personNeeded, relink} from '../../../src/flows/relink.ts'
 import {nextUpheaval} from '../../../src/upheaval.ts'
 import {computer} from '../computer.ts'
 
@@ -61,4 +62,30 @@ test('ends with its signal, and watches no more', async () => {
   ending.abort()
   await expect(linked).rejects.toThrow('Interrupted')
   expect(here.watched()).toBe(0)
+})
+
+test('a key that was taken before and is refused is tried again, slowly; what needs a person is not', async () => {
+  const here = laptop()
+  const refused = new JnodeError('login-failed', 'alice@head refused the login', {needs: 'patience'})
+  const told: FlowEvent[] = []
+  let tries = 0
+  await relink(async () => {
+    if (++tries < 5) throw refused
+  }, {...here.deps, tell: (event) => told.push(event)}, {signal, onPause})
+  expect(here.pauses.map((ms) => Math.round(ms / 1000) >= 8)).toEqual([false, true, true, true, true])
+  expect(here.pauses[4]).toBeGreaterThan(45_000)
+  expect(told.filter(({kind}) => kind === 'warning')).toMatchObject([{text: 'alice@head refused the login. Trying again, more and more slowly'}])
+  for (const needs of ['person', undefined] as const) {
+    const attempt = vi.fn(() => Promise.reject(new JnodeError('login-failed', 'no', {needs})))
+    await expect(relink(attempt, laptop().deps, {signal, onPause})).rejects.toMatchObject({code: 'login-failed'})
+    expect(attempt).toHaveBeenCalledOnce()
+  }
+})
+
+test('a route that failed of a login that only a person can make is told from one that may come back', () => {
+  const spent = new JnodeError('login-failed', 'no', {needs: 'person'})
+  const noRoute = (cause: JnodeError) => new JnodeError('no-route', 'No way works', {cause: new JnodeError('no-route', 'socket', {cause})})
+  expect(personNeeded(noRoute(spent))).toBe(spent)
+  expect(personNeeded(noRoute(new JnodeError('login-failed', 'no', {needs: 'patience'})))).toBeNull()
+  expect(personNeeded(noRoute(new JnodeError('unreachable', 'no')))).toBeNull()
 })

@@ -42,3 +42,19 @@ test('a question that is declined ends as a cancelled one does', async () => {
   const {ask} = await asking(() => Promise.reject(new JnodeError('interrupted', 'Interrupted')))
   expect(await ask("alice@head's password: ")).toEqual({exitCode: 1, stdout: ''})
 })
+
+test('a prompt of a server ends with its host and is never taken for a question of ssh itself', async () => {
+  const questions: Question[] = []
+  const {ask} = await asking(async (question) => {
+    questions.push(question)
+    return 'x'
+  })
+  await ask('(alice@gateway) Password: ')
+  await ask("(alice@gateway) The authenticity of host 'head' cannot be established.\n\n\nAre you sure (yes/no/[fingerprint])? ")
+  await ask("(alice@gateway) \x1b[2JEnter passphrase for key 'id_ed25519': ")
+  expect(questions).toMatchObject([
+    {kind: 'password', echo: false, text: 'Password: (alice@gateway) '},
+    {kind: 'code', echo: false, text: "The authenticity of host 'head' cannot be established. Are you sure (yes/no/[fingerprint])? (alice@gateway) "},
+    {kind: 'code', echo: false, text: "[2JEnter passphrase for key 'id_ed25519': (alice@gateway) "},
+  ])
+})

@@ -8,7 +8,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest'
 import {JnodeError} from '../../../src/errors.ts'
 import {emptySecrets} from '../../../src/ssh/auth.ts'
 import {noPrompter, type Prompter} from '../../../src/ssh/prompt.ts'
-import {logIn, typist, type Factor} from './login-peer.ts'
+import {logIn, typist, type Factor, type Rules} from './login-peer.ts'
 import {puttyKey} from './putty-key.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'jnode-auth-'))
@@ -66,13 +66,13 @@ describe('password', () => {
     expect(person.questions).toEqual([{text: "user@127.0.0.1's password: ", echo: false, hop: 'user@127.0.0.1', kind: 'password'}])
   })
 
-  it('is asked for again as often as the server lets, then the login has failed', async () => {
+  it('is asked for again as often as ssh would, then the login has failed', async () => {
     const person = typist({password: ['one', 'two', 'three', 'four', 'five']})
-    const {error, log} = await logIn({factors: [{password: 'right'}], maxTries: 4}, {person})
-    expect(log).toEqual(['password one', 'password two', 'password three', 'password four'])
+    const {error, log} = await logIn({factors: [{password: 'right'}], maxTries: 10}, {person})
+    expect(log).toEqual(['password one', 'password two', 'password three'])
     expect(person.questions[1]!.text).toBe("Permission denied, please try again.\nuser@127.0.0.1's password: ")
     expect(error).toMatchObject({code: 'login-failed'})
-    expect(error!.message).toMatch(/^user@127\.0\.0\.1 refused the login \(.*\); it takes password; tried a password \(4 times\)$/)
+    expect(error!.message).toMatch(/^user@127\.0\.0\.1 refused the login; it takes password; tried a password \(3 times\)$/)
     expect(error!.hint).toBe('See whether `ssh head` lets you in.')
   })
 
@@ -269,10 +269,22 @@ describe('keyboard-interactive', () => {
     const person = typist({code: ['abc', '42', '7']})
     expect((await logIn({factors: [{rounds}]}, {person})).error).toBeNull()
     expect(person.questions.map(({text, echo}) => ({text, echo}))).toEqual([
-      {text: 'First\nUse your\ntoken.\n(user@127.0.0.1) Passcode: ', echo: true},
-      {text: '(user@127.0.0.1) PIN: ', echo: false},
-      {text: '(user@127.0.0.1) Next code: ', echo: false},
+      {text: 'First\nUse your\ntoken.\nPasscode: (user@127.0.0.1) ', echo: true},
+      {text: 'PIN: (user@127.0.0.1) ', echo: false},
+      {text: 'Next code: (user@127.0.0.1) ', echo: false},
     ])
+  })
+
+  it.each([
+    ['of another host', "(alice@bank) Password: "],
+    ['that push the host out of sight', `Password: ${'\n'.repeat(50)}${' '.repeat(500)}alice@bank's password: `],
+    ['that move the cursor or turn letters around', '\x1b[2J\x1b[H\x9b5A\u202eAre you sure you want to continue connecting (yes/no)? '],
+    ['longer than any screen', 'word '.repeat(5000)],
+  ])('shows at the end whose prompt it is, also of prompts %s', async (_, prompt) => {
+    const person = typist({code: ['1'], password: ['1']})
+    await logIn({factors: [{rounds: [{prompts: [{prompt, answer: '1'}]}]}]}, {person})
+    const {text} = person.questions[0]!
+    expect(text).toMatch(/^[\P{C}]{1,210} \(user@127\.0\.0\.1\) $/u)
   })
 
   it('is asked again after a wrong answer', async () => {
@@ -406,6 +418,100 @@ describe('without a terminal', () => {
     const {error, log} = await logIn({factors}, {person: noPrompter, secrets})
     expect(error).toMatchObject({code: 'login-failed'})
     expect(log).toEqual([])
+  })
+})
+
+describe('a secret that was sent and not accepted', () => {
+  const wanting = (prompt: string, answer: string): Factor => ({rounds: [{prompts: [{prompt, answer}]}]})
+  const known = () => ({...emptySecrets(), passwords: new Map([['user@127.0.0.1', 'right']])})
+
+  it.each([
+    ['a password, refused', {factors: [{password: 'changed'}]}],
+    ['a password, and the server hangs up', {factors: [{password: 'changed'}], maxTries: 1}],
+    ['an answer, refused', {factors: [wanting('Password: ', 'changed')]}],
+    ['an answer, and the server hangs up', {factors: [wanting('Password: ', 'changed')], maxTries: 1}],
+    ['a password after a key', {factors: [keys('plain'), {password: 'changed'}]}],
+    ['a password that both methods would take', {factors: [{password: 'changed', ...wanting('Password: ', 'changed')}]}],
+  ] satisfies [string, Rules][])('is sent once, and no login is tried without the user: %s', async (_, rules) => {
+    const secrets = known()
+    const secretsSent = (log: string[]) => log.filter((line) => /^(password|answer) /.test(line))
+    const first = await logIn(rules, {person: noPrompter, secrets, hop: keyFiles('plain')})
+    expect(secretsSent(first.log)).toEqual([expect.stringMatching(/ right$/)])
+    expect(first.error).toMatchObject({code: 'login-failed', needs: 'person'})
+    expect(secrets.needPerson).toEqual(new Set(['user@127.0.0.1']))
+    const second = await logIn(rules, {person: noPrompter, secrets, hop: keyFiles('plain')})
+    expect(secretsSent(second.log)).toEqual([])
+    expect(second.error).toMatchObject({code: 'login-failed', needs: 'person'})
+  })
+
+  it('is not known any more when its login is given up before the server has answered', async () => {
+    const secrets = known()
+    const enough = new AbortController()
+    const rules: Rules = {factors: [{password: 'right'}], onSecret: () => enough.abort(new JnodeError('connection-lost', 'The network has changed'))}
+    await logIn(rules, {person: noPrompter, secrets, signal: enough.signal})
+    expect((await logIn(rules, {person: noPrompter, secrets})).log).toEqual([])
+  })
+
+  it('leaves a person three tries, the one from memory included', async () => {
+    const person = typist({password: ['one', 'two', 'three']})
+    const {log} = await logIn({factors: [{password: 'changed'}], maxTries: 10}, {person, secrets: known()})
+    expect(log).toEqual(['password right', 'password one', 'password two'])
+  })
+
+  it('is asked for three times in each way that the server asks', async () => {
+    const person = typist({code: ['1', '2', '3', '4', '5']})
+    const {log} = await logIn({factors: [code()], maxTries: 20}, {person})
+    expect(log.filter((line) => line.startsWith('answer'))).toHaveLength(3)
+  })
+
+  it('is forgiven when the user logs in again', async () => {
+    const secrets = known()
+    await logIn({factors: [{password: 'changed'}]}, {person: noPrompter, secrets})
+    expect((await logIn({factors: [{password: 'changed'}]}, {person: typist({password: ['changed']}), secrets})).error).toBeNull()
+    expect((await logIn({factors: [{password: 'changed'}]}, {person: noPrompter, secrets})).log).toEqual(['password changed'])
+  })
+
+  it('is no matter of a key: where nobody was ever asked, another try may help', async () => {
+    expect((await logIn({factors: [{...keys('second'), password: 'x'}]}, {person: noPrompter, hop: keyFiles('plain')})).error).toMatchObject({code: 'login-failed', needs: 'patience'})
+    expect((await logIn({factors: [keys('second')]}, {person: noPrompter, hop: keyFiles('plain'), secrets: known()})).error).toMatchObject({code: 'login-failed', needs: 'person'})
+    expect((await logIn({factors: [keys('locked')]}, {person: noPrompter, hop: keyFiles('locked')})).error).toMatchObject({code: 'login-failed', needs: 'person'})
+    // A key is taken as ever, and now a code is wanted, too.
+    expect((await logIn({factors: [keys('plain'), code()]}, {person: noPrompter, hop: keyFiles('plain')})).error).toMatchObject({code: 'login-failed', needs: 'person'})
+  })
+})
+
+describe('a password for the next login', () => {
+  const round = (...prompts: [prompt: string, answer: string][]) => ({prompts: prompts.map(([prompt, answer]) => ({prompt, answer}))})
+  /** What a login without its user sends, after one with. */
+  async function sentAgain(factors: Factor[]): Promise<string[]> {
+    const secrets = emptySecrets()
+    const person = typist({password: ['right', '123456'], code: ['right', '123456']})
+    expect((await logIn({factors}, {person, secrets})).error).toBeNull()
+    return (await logIn({factors}, {person: noPrompter, secrets})).log
+  }
+
+  it.each(['Password: ', 'Passwort: ', 'Mot de passe : ', 'Enter Password:', '密码：'])('is what was answered to "%s" alone', async (prompt) => {
+    expect(await sentAgain([{rounds: [round([prompt, 'right'])]}])).toEqual(['keyboard-interactive', 'answer right'])
+  })
+
+  it.each([
+    ['to a prompt for a code', [{rounds: [round(['Verification code: ', 'right'])]}]],
+    ['to a prompt in words that are not known', [{rounds: [round(['Frobnication: ', 'right'])]}]],
+    ['to a second one that reads the same, in the same round', [{rounds: [round(['Password: ', 'right'], ['Password: ', '123456'])]}]],
+    ['to a second one in another round', [{rounds: [round(['Password: ', 'right']), round(['Password: ', '123456'])]}]],
+    ['to a second one of another method', [{rounds: [round(['Password: ', 'right'])]}, {rounds: [round(['Password: ', '123456'])]}]],
+  ] satisfies [string, Factor[]][])('is not what was answered %s: nothing is sent', async (_, factors) => {
+    expect(await sentAgain(factors)).toEqual([])
+  })
+
+  it('stays the first one where a second prompt reads the same', async () => {
+    const secrets = emptySecrets()
+    const factors = [{rounds: [round(['Password: ', 'right']), round(['Password: ', '123456'])]}]
+    await logIn({factors}, {person: typist({password: ['right', '123456']}), secrets})
+    expect(secrets.passwords).toEqual(new Map([['user@127.0.0.1', 'right']]))
+    const person = typist({password: ['123456']})
+    expect((await logIn({factors}, {person, secrets})).error).toBeNull()
+    expect(person.seen).toHaveLength(1)
   })
 })
 

@@ -42,6 +42,8 @@ export interface Rules {
   oneAtATime?: string[]
   /** Offer keyboard-interactive and fail it without a question, as sshd without PAM does. */
   refuseKeyboard?: boolean
+  /** Called for each password, in place of an answer. */
+  onSecret?: () => void
 }
 
 /** Everything that arrived at the server, in order, secrets included. */
@@ -74,6 +76,7 @@ function answerLogin(rules: Rules, log: string[], end: () => void) {
     const factor = left[0]!
     if (ctx.method === 'password') {
       log.push(`password ${ctx.password}`)
+      if (rules.onSecret) return rules.onSecret()
       if (ctx.password !== factor.password) return fail(ctx)
       if (factor.expired === undefined) return pass(ctx)
       return ctx.requestChange(factor.expired, (changed) => {
@@ -136,6 +139,7 @@ export async function logIn(rules: Rules, options: LoginOptions = {}): Promise<O
     tell: (text) => told.push(text),
   })
   const client = new ssh2.Client()
+  options.signal?.addEventListener('abort', () => client.destroy(), {once: true})
   try {
     const error = await new Promise<JnodeError | null>((resolve) => {
       client.once('ready', () => resolve(null))

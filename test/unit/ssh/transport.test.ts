@@ -171,6 +171,69 @@ describe('giving up while logging in', () => {
   })
 })
 
+describe('a node that takes passwords only', () => {
+  const passwordOnly = {methods: ['password']}
+  const tried = (cluster: FakeCluster) => cluster.attempts('node1').filter(({method}) => method === 'password').map(({ok}) => ok)
+
+  /** A person who types this for the head and the nodes; the head is logged in to. */
+  async function behindTheHead(logins: FakeClusterOptions['logins'], {typed, ...options}: {typed: (text: string) => string; nodePassword?: 'same'}) {
+    const cluster = await makeCluster({logins: {head: passwordOnly, node1: passwordOnly, ...logins}})
+    const asked: string[] = []
+    const secrets = emptySecrets()
+    const person: Prompter = {
+      canAsk: true,
+      async ask({text}) {
+        asked.push(text)
+        return typed(text)
+      },
+    }
+    const door = (prompter: Prompter) => sshDoor({env: cluster.laptop.env, prompter, secrets, tell: () => {}, machines: new Map(), knownHosts: null, nodesFile: join(cluster.laptop.home, 'nodes'), ...options})
+    const head = await door(person).open(HEAD)
+    onTestFinished(() => head.close())
+    const [, key] = /^node1,node1\.local (.*)$/m.exec(cluster.knownHosts)!
+    const toNode = (prompter: Prompter, hostKeys = [key!]) => door(prompter).nodeThrough(head, {name: 'node1.local', hostKeys})
+    return {cluster, asked, secrets, unattended: (hostKeys?: string[]) => rejectionOf(toNode(noPrompter, hostKeys)), attended: () => toNode(person), toNode}
+  }
+
+  test('is not sent the head’s: the question names the node, and the answer serves it alone, until it is refused', async () => {
+    const {cluster, asked, secrets, unattended, attended, toNode} = await behindTheHead({node1: {...passwordOnly, password: 'of the node'}}, {typed: (text) => (text.includes('node1') ? 'of the node' : 'correct horse')})
+    expect(await unattended()).toMatchObject({code: 'login-failed'})
+    expect(tried(cluster)).toEqual([])
+    await (await attended()).close()
+    expect(asked).toEqual(["ada@head.local's password: ", "ada@node1.local's password: "])
+    await (await toNode(noPrompter)).close()
+    expect(tried(cluster)).toEqual([true, true])
+    expect(secrets.passwords).toEqual(new Map([['ada@head.local', 'correct horse'], ['ada@node1.local', 'of the node']]))
+    cluster.setLogin('node1', {password: 'changed'})
+    for (let again = 0; again < 3; again++) expect(await unattended()).toMatchObject({code: 'login-failed'})
+    expect(tried(cluster)).toEqual([true, true, false])
+    expect(secrets.passwords.get('ada@head.local')).toBe('correct horse')
+  })
+
+  test('is sent the head’s with node_password = "same", once its key is known, and not again where it is refused', async () => {
+    const {cluster, asked, unattended, toNode} = await behindTheHead({}, {typed: () => 'correct horse', nodePassword: 'same'})
+    expect(await unattended([])).toMatchObject({code: 'login-failed'})
+    expect(tried(cluster)).toEqual([])
+    await (await toNode(noPrompter)).close()
+    await (await toNode(noPrompter)).close()
+    expect(tried(cluster)).toEqual([true, true])
+    cluster.setLogin('node1', {password: 'changed'})
+    for (let again = 0; again < 3; again++) expect(await unattended()).toMatchObject({code: 'login-failed'})
+    expect(tried(cluster)).toEqual([true, true, false])
+    expect(asked).toHaveLength(1)
+  })
+
+  test('is not even connected to where what was typed for it was refused and nobody is there', async () => {
+    const {cluster, unattended, toNode} = await behindTheHead({}, {typed: (text) => (text.includes('node1') ? 'wrong' : 'correct horse')})
+    const person: Prompter = {canAsk: true, ask: async () => 'wrong'}
+    expect(await rejectionOf(toNode(person))).toMatchObject({code: 'login-failed'})
+    expect(tried(cluster)).toEqual([false, false, false])
+    const before = cluster.attempts('node1').length
+    expect(await unattended()).toMatchObject({code: 'login-failed'})
+    expect(cluster.attempts('node1')).toHaveLength(before)
+  })
+})
+
 test('a stream to where nobody listens is refused in words, and the link stands', async () => {
   const remote = await logIn(await makeCluster())
   expect(await rejectionOf(remote.open({kind: 'socket', path: '/nowhere/sock'}))).toMatchObject({code: 'no-route', message: expect.stringMatching(/^ada@head\.local did not open a stream to \/nowhere\/sock: /) as string})
