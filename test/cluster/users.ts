@@ -39,7 +39,7 @@ export function account(name: string): User & {home: string} {
 export async function writeEtc(lab: string): Promise<void> {
   const {etc} = labPaths(lab)
   await mkdir(etc)
-  const hash = await run(['perl', '-e', 'print crypt($ARGV[0], q($6$jnode$))', PASSWORD])
+  const hash = await hashOf(PASSWORD)
   const lines = {
     passwd: USERS.map(({name, uid, shell}) => `${name}:x:${uid}:${uid}:${name}:/home/${name}:${shell}`),
     group: USERS.map(({name, uid}) => `${name}:x:${uid}:`),
@@ -52,6 +52,19 @@ export async function writeEtc(lab: string): Promise<void> {
   }
   await writeFile(join(etc, 'hosts'), hostsFile())
   await writeFile(join(etc, 'nsswitch.conf'), ['passwd', 'group', 'shadow', 'hosts', 'services', 'protocols'].map((db) => `${db}: files\n`).join(''))
+}
+
+/** Gives everybody's account another password on all hosts, until it is called with `PASSWORD` again. */
+export async function changePassword(lab: string, password: string): Promise<void> {
+  const file = join(labPaths(lab).etc, 'shadow')
+  const hash = await hashOf(password)
+  const people = new RegExp(`^(${USERS.map(({name}) => name).join('|')}):[^:]*:`, 'gm')
+  // The file itself is bound over those of the hosts, so it is written over and not replaced.
+  await writeFile(file, (await readFile(file, 'utf8')).replaceAll(people, (_, name) => `${name}:${hash}:`))
+}
+
+function hashOf(password: string): Promise<string> {
+  return run(['perl', '-e', 'print crypt($ARGV[0], q($6$jnode$))', password])
 }
 
 /** Names of the machine's own people (uid from 1000), who do not exist in the lab. */
