@@ -71,7 +71,7 @@ function failed(route: RouteName, error: unknown): RouteLook {
   return {route, works: isSeen ? false : null, seen: messageOf(error), ask: error instanceof JnodeError && error.code === 'no-route' ? error.hint : null}
 }
 
-/** With a job the node is known by its keys, and what was typed for the head, or will be for the node, may let in. */
+/** With a job the node is known by its keys, and what is typed for it may let in. */
 function mayAskForMore({message, cause}: JnodeError): boolean {
   return cause instanceof JnodeError && cause.code === 'login-failed' && /password|keyboard-interactive|passphrase/i.test(message)
 }

@@ -43,7 +43,7 @@ export async function relink<T>(attempt: (signal: AbortSignal) => Promise<T>, {c
         throwIfAborted(signal)
         if (isFinal(error)) throw error
         refusals = mayPass(error) ? refusals + 1 : 0
-        if (refusals === 1) tell({kind: 'warning', text: `${messageOf(error)}. Trying again, more and more slowly`})
+        if (refusals === 1) tell({kind: 'warning', text: `${messageOf(error)}. Trying again, more and more slowly`, hint: 'If it stays so, run `jnode connect` to log in yourself.'})
         tell({kind: 'trace', text: `reconnect ${tries + 1} failed: ${messageOf(error)}`})
         if (turn.signal.aborted) tries = -1
       }

@@ -142,7 +142,8 @@ test('the head’s password goes to no node unasked; with node_password = "same"
   await nothingLeft(lab)
 })
 
-test('a wrong password typed for a node reaches it no oftener than it was typed, which is three times', async () => {
+// With a peer in the process: test/unit/ssh/transport.test.ts.
+test.skipIf(!process.env['JNODE_LONG'])('a wrong password typed for a node reaches it no oftener than it was typed, which is three times', async () => {
   const node = await passwordOnNode()
   const {who, asked, learns} = await person()
   await learns('wrong')
@@ -152,7 +153,8 @@ test('a wrong password typed for a node reaches it no oftener than it was typed,
   await nothingLeft(lab)
 })
 
-test('a server that takes a password first and then a one-time code, both called "Password:", is sent neither again', async () => {
+// With a peer in the process: test/unit/ssh/auth.test.ts.
+test.skipIf(!process.env['JNODE_LONG'])('a server that takes a password first and then a one-time code, both called "Password:", is sent neither again', async () => {
   const codes = ['31415926', '27182818']
   onTestFinished(async () => void (await lab.exec('gateway', 'root', 'rm -f /home/alice/.google_authenticator', {cwd: '/'})))
   await lab.exec('gateway', 'alice', 'umask 077 && cat >~/.google_authenticator', {input: ['JBSWY3DPEHPK3PXPJBSWY3DPEH', '" TOTP_AUTH', ...codes, ''].join('\n')})

@@ -75,13 +75,13 @@ interface Row {
 
 const rows: Row[] = [
   {what: 'password only', settings: 'PasswordAuthentication yes\nPubkeyAuthentication no', talk: [[/^alice@gateway's password: $/, PASSWORD]]},
-  {what: 'password only, by PAM', settings: 'UsePAM yes\nKbdInteractiveAuthentication yes\nPubkeyAuthentication no', pam: PAM(UNIX), talk: [[/^\(alice@gateway\) Password: $/, PASSWORD]]},
+  {what: 'password only, by PAM', settings: 'UsePAM yes\nKbdInteractiveAuthentication yes\nPubkeyAuthentication no', pam: PAM(UNIX), talk: [[/^Password: \(alice@gateway\) $/, PASSWORD]]},
   {what: 'a key with a passphrase', before: LOCKED, talk: [[/^Enter passphrase for key '.*id_ed25519': $/, 'open sesame']]},
   {what: 'an agent only', before: AGENT, env: {SSH_AUTH_SOCK: '/home/alice/.ssh/agent'}, talk: []},
-  {what: 'a key, then a code', settings: `${WITH_PAM}AuthenticationMethods publickey,keyboard-interactive`, pam: PAM(CODE), talk: [[/Verification code: $/, CODES[0]!]]},
-  {what: 'a code, then a password', settings: `${WITH_PAM}AuthenticationMethods keyboard-interactive`, pam: PAM(CODE, UNIX), talk: [[/Verification code: $/, CODES[0]!], [/Password: $/, PASSWORD]]},
-  {what: 'a password, then a code', settings: `${WITH_PAM}AuthenticationMethods keyboard-interactive`, pam: PAM(UNIX, CODE), talk: [[/Password: $/, PASSWORD], [/Verification code: $/, CODES[0]!]]},
-  {what: 'two codes', settings: `${WITH_PAM}AuthenticationMethods keyboard-interactive`, pam: PAM(CODE, `${CODE} [authtok_prompt=Second code: ]`), talk: [[/Verification code: $/, CODES[0]!], [/Second code: $/, CODES[1]!]]},
+  {what: 'a key, then a code', settings: `${WITH_PAM}AuthenticationMethods publickey,keyboard-interactive`, pam: PAM(CODE), talk: [[/^Verification code: \(alice@gateway\) $/, CODES[0]!]]},
+  {what: 'a code, then a password', settings: `${WITH_PAM}AuthenticationMethods keyboard-interactive`, pam: PAM(CODE, UNIX), talk: [[/^Verification code: \(alice@gateway\) $/, CODES[0]!], [/^Password: \(alice@gateway\) $/, PASSWORD]]},
+  {what: 'a password, then a code', settings: `${WITH_PAM}AuthenticationMethods keyboard-interactive`, pam: PAM(UNIX, CODE), talk: [[/^Password: \(alice@gateway\) $/, PASSWORD], [/^Verification code: \(alice@gateway\) $/, CODES[0]!]]},
+  {what: 'two codes', settings: `${WITH_PAM}AuthenticationMethods keyboard-interactive`, pam: PAM(CODE, `${CODE} [authtok_prompt=Second code: ]`), talk: [[/^Verification code: \(alice@gateway\) $/, CODES[0]!], [/^Second code: \(alice@gateway\) $/, CODES[1]!]]},
   {what: 'one method at a time', settings: 'PasswordAuthentication yes\nAuthenticationMethods publickey,password', talk: [[/password: $/, PASSWORD]]},
   {what: 'one try only', settings: 'MaxAuthTries 1', talk: []},
 ]
@@ -168,7 +168,7 @@ describe('a whole session', () => {
     await nothingLeft(lab)
   })
 
-  test('three hops to the head, a password on each and on the node: each asked for once', async () => {
+  test('three hops to the head, a password on each and on the node: each asked for once, by the name of its host', async () => {
     await onLaptop(`sed -n 's/^gateway,/gateway-lan,/p' ~/.ssh/known_hosts >~/lan && cat ~/lan >>~/.ssh/known_hosts && rm ~/lan`)
     const settings = 'PasswordAuthentication yes\nPubkeyAuthentication no'
     await lab.stopDaemon('node1', 'sshd')
@@ -176,10 +176,10 @@ describe('a whole session', () => {
     const servers = [['gateway', 2201], ['gateway', 2202], ['head', 2203], ['node1', 22]] as const
     for (const [host, port] of servers) await sshd(host, {port, settings})
     const before = await Promise.all(servers.map(([host, port]) => lab.accepted(host, 0, port)))
-    const {who, asked} = await person([PASSWORD, PASSWORD, PASSWORD])
+    const {who, asked} = await person([PASSWORD, PASSWORD, PASSWORD, PASSWORD])
     const session = await jnode.ok('start far --host head:2203 --jump gateway:2201 --jump gateway-lan:2202 --node node1', who)
     expect(await answers(lab, session.url!)).toEqual(OPEN)
-    expect(await asked()).toEqual(["alice@gateway's password: ", "alice@gateway-lan's password: ", "alice@head's password: "])
+    expect(await asked()).toEqual(["alice@gateway's password: ", "alice@gateway-lan's password: ", "alice@head's password: ", "alice@node1.local's password: "])
     await jnode.ok('stop')
     expect(await Promise.all(servers.map(([host, port], i) => lab.accepted(host, before[i], port)))).toEqual([1, 1, 1, 1])
     await nothingLeft(lab)

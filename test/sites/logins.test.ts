@@ -155,7 +155,7 @@ test('a password that has expired, by PAM: changed while logging in, and the new
   onTestFinished(async () => void (await at('gateway', 'root', 'rm -rf /run/etc')))
   onTestFinished(await lab.sshd('gateway', {port: 2201, settings: 'UsePAM yes\nKbdInteractiveAuthentication yes\nPubkeyAuthentication no', pam, before}))
   const running = jnode.spawn('start x --detach --host head --jump gateway:2201', {terminal: true})
-  await running.says('(alice@gateway) Password:')
+  await running.says('Password: (alice@gateway)')
   running.type(`${PASSWORD}\r`)
   await running.says('Current password:')
   running.type(`${PASSWORD}\r`)

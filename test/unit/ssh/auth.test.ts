@@ -504,6 +504,13 @@ describe('a password for the next login', () => {
     expect(await sentAgain(factors)).toEqual([])
   })
 
+  it('is the new one where it was changed while logging in', async () => {
+    const secrets = emptySecrets()
+    const change = [round(['Password: ', 'old']), round(['Current password: ', 'old']), round(['New password: ', 'new']), round(['Retype new password: ', 'new'])]
+    expect((await logIn({factors: [{rounds: change}]}, {person: typist({password: ['old'], code: ['old', 'new', 'new']}), secrets})).error).toBeNull()
+    expect((await logIn({factors: [{rounds: [round(['Password: ', 'new'])]}]}, {person: noPrompter, secrets})).error).toBeNull()
+  })
+
   it('stays the first one where a second prompt reads the same', async () => {
     const secrets = emptySecrets()
     const factors = [{rounds: [round(['Password: ', 'right']), round(['Password: ', '123456'])]}]
