@@ -36,7 +36,7 @@ beforeAll(async () => {
   puttyKey(at('rsa'), at('locked-putty'), PASSPHRASE)
   agent = await startAgent(agentSocket())
   addKeys(agentSocket(), at('spare'), at('held'), at('held-rsa'))
-})
+}, 60_000)
 
 /** An agent that can ask nobody for a confirmation. */
 async function startAgent(socket: string): Promise<ChildProcess> {
