@@ -1,4 +1,4 @@
-import {mkdtemp, readdir, rm, stat, utimes, writeFile} from 'node:fs/promises'
+import {mkdtemp, readdir, readFile, rm, stat, utimes, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
@@ -54,4 +54,25 @@ test('a file that is cut short, and a place that is none, are no failure', async
   const nowhere = endStore(join(dir, 'ended', 'hpc', 'whole.json'), shape)
   await nowhere.note(end('lost'))
   expect(await nowhere.latest(any)).toBeNull()
+})
+
+test('no name leads out of the folder, and what is no end is neither written nor believed', async () => {
+  const ends = endStore(dir, shape)
+  await writeFile(join(dir, 'precious.json'), 'precious')
+  for (const name of ['../../precious', '../../../precious']) {
+    await ends.note(end(name))
+    await ends.forget('hpc', name)
+    await ends.note(end('x', name))
+  }
+  expect(await readFile(join(dir, 'precious.json'), 'utf8')).toBe('precious')
+  expect((await readdir(dir)).sort()).toEqual(['ended', 'precious.json'])
+  await rm(join(dir, 'ended'), {recursive: true})
+  await ends.note({...end('odd'), reason: 7 as never})
+  expect(await ends.latest(any)).toBeNull()
+  await ends.note(end('good'))
+  const file = join(dir, 'ended', 'hpc', 'good.json')
+  for (const wrong of [{...end('good'), jobId: {}}, end('another'), end('good', 'other'), null]) {
+    await writeFile(file, JSON.stringify(wrong))
+    expect(await ends.latest(any)).toBeNull()
+  }
 })
