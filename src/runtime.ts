@@ -15,6 +15,7 @@ import {messageOf} from './errors.ts'
 import type {Answer, Deps} from './flows/deps.ts'
 import type {Tell} from './flows/events.ts'
 import type {Wanted} from './flows/find-session.ts'
+import {endedViewShape} from './flows/last-end.ts'
 import {withForeignName} from './flows/foreign.ts'
 import type {NodeShell, OpenNode} from './flows/node-shell.ts'
 import {logInWith} from './log-in.ts'
@@ -62,7 +63,7 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
     },
     store: openStore(stateDir),
     routes: routeStore(stateDir),
-    ends: endStore(stateDir),
+    ends: endStore(stateDir, endedViewShape),
     keepers: keeperDirectory(stateDir),
     clock: systemClock,
     upheaval: nextUpheaval,

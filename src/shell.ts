@@ -7,6 +7,11 @@ export function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`
 }
 
+/** The path of a socket as a part of ssh's `-L` and `-R`, where a colon would end it. */
+export function forwardPath(path: string): string {
+  return path.replaceAll(/[\\:]/g, '\\$&')
+}
+
 /** A command line from an argument vector. */
 export function command(argv: readonly string[]): string {
   return argv.map(quote).join(' ')

@@ -43,11 +43,11 @@ function splitPlace(text: string): {host: string; port: number | null} | null {
  * What ssh refuses since 9.6 (CVE-2023-51385), because names reach a shell through ProxyCommand and Match exec
  * and a leading dash would be an option; and what only patterns, lists and paths have.
  */
-function hostIsUnsafe(host: string): boolean {
+export function hostIsUnsafe(host: string): boolean {
   return /^-|[\s'"`$\\;&<>|(){}*?!,/#\p{Cc}]/u.test(host)
 }
 
-function userIsUnsafe(user: string): boolean {
+export function userIsUnsafe(user: string): boolean {
   return user === '' || /^-|\s-|\\$|['"`;&<>|(){}\p{Cc}]/u.test(user)
 }
 

@@ -12,6 +12,6 @@ export default class List extends BaseCommand {
     const runtime = await this.outside(flags)
     const listing = await listSessions({clusters: await runtime.clustersToAsk(flags), signal: this.signal}, runtime.deps)
     if (!this.jsonEnabled()) for (const text of listing.warnings) runtime.deps.tell({kind: 'warning', text})
-    return this.result(listing, ({sessions}) => listText(sessions, Date.now()))
+    return this.result({sessions: listing.sessions, warnings: listing.warnings}, ({sessions}) => listText(sessions, Date.now()))
   }
 }

@@ -3,6 +3,7 @@
  * they mean. Each value is read by the same rule wherever it comes from; only its name in the sentence differs.
  */
 import {JnodeError, shown} from '../errors.ts'
+import {isAppName} from '../rules.ts'
 import {parseTarget} from '../target.ts'
 import {parseDuration} from '../time.ts'
 import {parseMemory} from './memory.ts'
@@ -187,7 +188,7 @@ function jumps(raw: Texts, what: string): string[] {
 
 /** What stands after `jupyter `, or `auto`: the job finds out whether the site has it. */
 function app(raw: string, what: string): string {
-  if (/^[a-z][a-z0-9_-]{0,39}$/.test(raw)) return raw
+  if (isAppName(raw)) return raw
   throw new JnodeError('usage', `${what} must be the name of a Jupyter application, not ${shown(raw)}`, {hint: 'Use lab, notebook, server, or auto for the first of these that is there.'})
 }
 

@@ -1,7 +1,8 @@
 /** Where jnode keeps its files on this computer. */
+import {homedir} from 'node:os'
 import {delimiter, isAbsolute, join} from 'node:path'
 import envPaths from 'env-paths'
-import {JnodeError} from '../errors.ts'
+import {JnodeError, shown} from '../errors.ts'
 
 export interface UserPaths {
   configFile: string
@@ -13,6 +14,7 @@ export interface UserPaths {
 
 /** `$XDG_CONFIG_HOME` and `$XDG_STATE_HOME` count on every platform; without them the platform's own places. Throws `config`. */
 export function userPaths(env: NodeJS.ProcessEnv): UserPaths {
+  checkHome(env)
   const usual = envPaths('jnode', {suffix: ''})
   // env-paths puts the XDG state directory under the name `log`. Logs of macOS and Windows are places that tidying
   // programs empty, so state is `data` there.
@@ -24,6 +26,13 @@ export function userPaths(env: NodeJS.ProcessEnv): UserPaths {
     siteConfigFiles: siteDirs.split(delimiter).filter((dir) => isAbsolute(dir)).map((dir) => join(dir, 'jnode', 'config.toml')),
     stateDir: below(env, 'XDG_STATE_HOME') ?? usualState,
   }
+}
+
+/** A relative one would mean another place in every directory, an empty one the current directory. */
+function checkHome(env: NodeJS.ProcessEnv): void {
+  const variable = process.platform === 'win32' ? 'USERPROFILE' : 'HOME'
+  const home = env[variable] ?? homedir()
+  if (!isAbsolute(home)) throw new JnodeError('config', `${variable} must be an absolute path, not ${shown(home)}`, {hint: `Set ${variable} to your home directory.`})
 }
 
 function below(env: NodeJS.ProcessEnv, variable: string): string | null {

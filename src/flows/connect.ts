@@ -18,6 +18,7 @@ import type {Answer, ClusterLink, Deps} from './deps.ts'
 import {foreignFacts, foreignJob, tellOfLogin} from './foreign.ts'
 import type {OpenSession} from './open-session.ts'
 import {listOurJobs} from './our-jobs.ts'
+import {brokenSession} from './remote-session.ts'
 import {apiOver} from './route-context.ts'
 import {jobOf} from './status.ts'
 import type {Submitted} from './submit.ts'
@@ -145,7 +146,7 @@ async function factsThere({link, engine, user, input}: Asking, deps: Deps): Prom
     if (jobs.kind === 'unknown') throw silent(link, jobs.why)
     throw new JnodeError('job-ended', `Session "${name}" never got a job`)
   }
-  if (broken) throw new JnodeError('no-session', `Session "${name}" on ${cluster.label} cannot be read: ${broken.why}`, {hint: `Remove it with \`jnode stop ${name}\`.`})
+  if (broken) throw brokenSession(name, cluster.label, broken.why)
   if (asked === null) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
   if (jobs.kind === 'unknown') throw silent(link, jobs.why)
   // Of an array, a task that runs.

@@ -2,6 +2,7 @@
 import {ask} from '../ask.ts'
 import type {ClusterTarget, SavedWay} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
+import {isSessionName} from '../rules.ts'
 import {readRemoteSessions} from '../session/remote-store.ts'
 import type {Deps} from './deps.ts'
 import {foreignName} from './foreign.ts'
@@ -107,7 +108,8 @@ async function namesOn(cluster: ClusterTarget, deps: Deps, signal: AbortSignal):
   const link = await deps.connect(cluster, {signal})
   try {
     const {sessions, broken} = await ask(link.head.run, readRemoteSessions(), {signal})
-    return [...sessions.map(({facts}) => facts.name), ...broken.map(({name}) => name)]
+    // Of a directory with another name nothing is used, and jnode did not make it.
+    return [...sessions.map(({facts}) => facts.name), ...broken.map(({name}) => name).filter(isSessionName)]
   } finally {
     await link.close()
   }

@@ -1,10 +1,41 @@
 /** What stays known of a session of which nothing else is left: how it ended. */
+import * as z from 'zod'
 import {JnodeError} from '../errors.ts'
+import {isHostName, isJobNumber, isLine, isSessionName, isTimestamp} from '../rules.ts'
 import type {Deps} from './deps.ts'
 import {findSession, type Wanted} from './find-session.ts'
 import {statusOfSession} from './list.ts'
 import type {OpenSession} from './open-session.ts'
 import {viewOf, type SessionView} from './session-view.ts'
+
+const text = (rule: (value: string) => boolean) => z.string().refine(rule)
+
+/** What a file must hold to be told as the end of a session; values that a later version adds are left as they are. */
+export const endedViewShape = z.looseObject({
+  name: text(isSessionName),
+  cluster: text(isLine),
+  host: text(isLine),
+  jobId: text(isJobNumber).nullable(),
+  state: z.enum(['ended', 'failed']),
+  reason: text(isLine).nullable(),
+  node: text(isHostName).nullable(),
+  slots: z.number().nullable(),
+  gpus: text(isLine).nullable(),
+  kernelTransport: z.enum(['ipc', 'tcp']).nullable(),
+  route: z.null(),
+  routes: z.null(),
+  localPort: z.null(),
+  url: z.null(),
+  tunnel: z.literal('closed'),
+  submittedAt: text(isTimestamp).nullable(),
+  startedAt: text(isTimestamp).nullable(),
+  endsAt: text(isTimestamp).nullable(),
+  app: text(isLine).nullable(),
+  log: z.null(),
+  keeperPid: z.null(),
+  lastActivityAt: text(isTimestamp).nullable(),
+  busy: z.boolean().nullable(),
+}) satisfies z.ZodType<SessionView>
 
 /** Notes how a session ended that was tidied up. */
 export function noteEnd({facts, way}: OpenSession, reason: JnodeError, {ends, clock}: Deps): Promise<void> {

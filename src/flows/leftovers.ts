@@ -6,6 +6,7 @@ import {ask, askAll} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
 import {JnodeError} from '../errors.ts'
 import {parseRecord, type JobRecord} from '../jupyter/record.ts'
+import {isSessionName} from '../rules.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {JOB_SCRIPT, jobNameOf, readRemoteSessions, recentSessions, remoteDir, sessionOfJob, type RemoteListing} from '../session/remote-store.ts'
 import {gridEngine, type GridEngine} from '../sge/client.ts'
@@ -118,7 +119,7 @@ async function removeNodeFiles(record: JobRecord | null, {link, signal}: Scene, 
 /** Directories without readable facts, and without a job of that name. */
 function brokenDirectories(scene: Scene, deps: Deps): Removable[] {
   const {remote, jobs, young, cluster, site} = scene
-  const left = remote.broken.filter(({name, why}) => !why.includes('newer') && !young.has(name) && !jobs.some((job) => job.name === jobNameOf(name)))
+  const left = remote.broken.filter(({name, why}) => isSessionName(name) && !why.includes('newer') && !young.has(name) && !jobs.some((job) => job.name === jobNameOf(name)))
   return left.map(({name, why}) => ({
     kind: 'directory',
     name: remoteDir(site.home, name),

@@ -1,7 +1,7 @@
 /** `jnode list` and `jnode status`: what is true of sessions now. One login and one question per cluster. */
 import {ask, askAll} from '../ask.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
-import {JnodeError, messageOf} from '../errors.ts'
+import {JnodeError, messageOf, shown} from '../errors.ts'
 import {parseActivity, type Activity} from '../jupyter/activity.ts'
 import {parseRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
@@ -18,6 +18,7 @@ import {endOfLog} from './log-tail.ts'
 import type {Deps} from './deps.ts'
 import type {KeeperStatus} from './keepers.ts'
 import {listOurJobs} from './our-jobs.ts'
+import {brokenSession} from './remote-session.ts'
 import type {RouteTrial} from './route-context.ts'
 import {viewOf, type SessionView} from './session-view.ts'
 import {jobOf, onLostNode, statusOf, type SessionStatus} from './status.ts'
@@ -34,18 +35,21 @@ export interface Listing {
   sessions: SessionView[]
   /** What could not be read or reached, in words. */
   warnings: string[]
+  /** Sessions of clusters of which nothing is used; they are among the warnings. */
+  broken: RemoteListing['broken']
 }
 
 export async function listSessions({clusters, name, signal}: ListInput, deps: Deps): Promise<Listing> {
   const {sessions: saved, broken} = await deps.store.list()
   const here = saved.filter((facts) => name === undefined || facts.name === name)
-  const listing: Listing = {sessions: [], warnings: broken.map(({file, why}) => `${file} cannot be read: ${why}`)}
+  const listing: Listing = {sessions: [], warnings: broken.map(({file, why}) => `${file} cannot be read: ${why}`), broken: []}
   for (const cluster of clusters) {
     const local = here.filter((facts) => facts.cluster === cluster.name)
     try {
       const found = await listCluster(cluster, {name, local, signal}, deps)
       listing.sessions.push(...found.sessions)
       listing.warnings.push(...found.warnings)
+      listing.broken.push(...found.broken)
     } catch (error) {
       if (signal.aborted) throw error
       // A single cluster asked for is the whole answer; of several, one out of reach must not hide the others.
@@ -87,7 +91,8 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
     for (const ended of over) await deps.store.remove(cluster.name, ended)
     return {
       sessions: sessions.filter((session) => !over.includes(session.name)),
-      warnings: remote.broken.map((item) => `Session "${item.name}" on ${cluster.name} cannot be read: ${item.why}`),
+      warnings: remote.broken.map((item) => `Session ${shown(item.name)} on ${cluster.name} cannot be read: ${item.why}`),
+      broken: remote.broken,
     }
   } finally {
     await link.close()
@@ -154,8 +159,9 @@ async function rememberedRoutes({foreign, cluster}: SessionFacts, {routes}: Deps
 
 /** One session in full. Throws `no-session`. */
 export async function statusOfSession({name, cluster, signal}: {name: string; cluster: ClusterTarget; signal: AbortSignal}, deps: Deps): Promise<SessionView> {
-  const {sessions} = await listSessions({clusters: [cluster], name, signal}, deps)
+  const {sessions, broken} = await listSessions({clusters: [cluster], name, signal}, deps)
   const only = sessions[0]
+  if (!only && broken[0]) throw brokenSession(name, cluster.label, broken[0].why)
   if (!only) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
   return only
 }

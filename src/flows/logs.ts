@@ -6,6 +6,7 @@ import {readLogTail, readRemoteSessions} from '../session/remote-store.ts'
 import {command} from '../shell.ts'
 import type {Remote} from '../ssh/remote.ts'
 import type {Deps} from './deps.ts'
+import {onlySession} from './remote-session.ts'
 
 export interface LogsInput {
   name: string
@@ -38,10 +39,8 @@ export async function followLog(input: LogsInput, onLine: (line: string) => void
 async function withLog<T>({name, cluster, signal}: LogsInput, deps: Deps, work: (head: Remote, path: string) => Promise<T>): Promise<T> {
   const link = await deps.connect(cluster, {signal})
   try {
-    const {sessions} = await ask(link.head.run, readRemoteSessions(name), {signal})
-    const there = sessions[0]
-    if (!there) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
-    return await work(link.head, `${there.facts.remoteDir}/log`)
+    const {facts} = onlySession(await ask(link.head.run, readRemoteSessions(name), {signal}), name, cluster.label)
+    return await work(link.head, `${facts.remoteDir}/log`)
   } finally {
     await link.close()
   }

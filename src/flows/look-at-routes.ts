@@ -1,6 +1,7 @@
 /** Which routes there seem to be to a compute node where no job of ours runs: each is tried as far as it can be, all at once. */
 import {ask, type Ask} from '../ask.ts'
 import {JnodeError, messageOf} from '../errors.ts'
+import {isHostKey} from '../rules.ts'
 import {quote} from '../shell.ts'
 import type {Remote} from '../ssh/remote.ts'
 import {timeLimit} from '../time.ts'
@@ -50,7 +51,7 @@ export async function lookAtRoutes(ground: SiteGround): Promise<SiteRoutes> {
 function shownKeys(node: string): Ask<HeadLegGround['record']> {
   return {
     script: `ssh-keyscan -T 2 ${quote(node)} 2>/dev/null; exit 0`,
-    read: ({stdout}) => ({names: [node], hostKeys: [...stdout.matchAll(/^\S+ (\S+) (\S+)$/gm)].map(([, type, key]) => ({type: type!, key: key!}))}),
+    read: ({stdout}) => ({names: [node], hostKeys: [...stdout.matchAll(/^\S+ (\S+) (\S+)$/gm)].filter(([, type, key]) => isHostKey(`${type} ${key}`)).map(([, type, key]) => ({type: type!, key: key!}))}),
   }
 }
 

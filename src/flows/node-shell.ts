@@ -7,6 +7,7 @@ import {readRemoteSessions} from '../session/remote-store.ts'
 import type {Remote, StandIn} from '../ssh/remote.ts'
 import type {ClusterLink, Deps, NodeAddress} from './deps.ts'
 import type {Found} from './find-session.ts'
+import {onlySession} from './remote-session.ts'
 import {nodeAddress} from './routes.ts'
 
 export interface NodeShell {
@@ -82,9 +83,7 @@ interface Place extends NodeAddress {
 }
 
 async function placeOf({name, cluster}: Found, {head}: ClusterLink, signal: AbortSignal): Promise<Place> {
-  const {sessions} = await ask(head.run, readRemoteSessions(name), {signal})
-  const there = sessions[0]
-  if (!there) throw new JnodeError('no-session', `There is no session "${name}" on ${cluster.label}`, {hint: '`jnode list` shows those there are.'})
+  const there = onlySession(await ask(head.run, readRemoteSessions(name), {signal}), name, cluster.label)
   const record = parseRecord(there.record)
   if (record?.end) throw new JnodeError('job-ended', `The job of ${name} is over`, {hint: `\`jnode status ${name}\` says why.`})
   if (!record?.node) throw new JnodeError('no-route', `The job of ${name} does not run yet`, {hint: `\`jnode status ${name}\` says what it waits for.`})

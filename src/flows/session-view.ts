@@ -73,7 +73,7 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
 /** Always 127.0.0.1: `localhost` may be ::1 for one program and not for the next, and has other cookies. */
 export function urlOf(facts: SessionFacts, port: number): string {
   const {secure = false, baseUrl = '/'} = facts.foreign ?? {}
-  return `${secure ? 'https' : 'http'}://127.0.0.1:${port}${baseUrl}${facts.page}${facts.token === '' ? '' : `?token=${facts.token}`}`
+  return `${secure ? 'https' : 'http'}://127.0.0.1:${port}${baseUrl}${facts.page}${facts.token === '' ? '' : `?token=${encodeURIComponent(facts.token)}`}`
 }
 
 /** The session's view when a keeper of this computer has its tunnel connected; null otherwise. Nobody else is asked. */

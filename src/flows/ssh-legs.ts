@@ -2,6 +2,7 @@
 import {ask, type Ask} from '../ask.ts'
 import {messageOf, whenAborted} from '../errors.ts'
 import type {JobRecord} from '../jupyter/record.ts'
+import {isAddress, isHostKey, isHostName, isPath, isPort, isWord} from '../rules.ts'
 import {quote} from '../shell.ts'
 import type {Endpoint} from '../ssh/remote.ts'
 import {headLegScript, reverseProgram} from '../tunnel/ssh-leg.ts'
@@ -48,7 +49,8 @@ export async function openHeadLeg(context: HeadLegGround, listen: 'socket' | 'po
   })
   const ended = head.follow(script, (line) => {
     const [, kind, place] = /^up (socket|port) (.+)$/.exec(line) ?? []
-    if (place !== undefined) up(kind === 'socket' ? {kind, path: place} : {kind: 'tcp', host: '127.0.0.1', port: Number(place)})
+    if (kind === 'socket' && isPath(place!)) up({kind, path: place!})
+    else if (kind === 'port' && isPort(Number(place))) up({kind: 'tcp', host: '127.0.0.1', port: Number(place)})
     else said.push(line.replace(/^(failed|ended) /, ''))
   }, stopping.signal)
   const over = ended.then(() => said.at(-1) ?? 'ssh has ended', (error: unknown) => messageOf(error))
@@ -82,7 +84,7 @@ function headRefused({link: {head}, nodeName}: HeadLegGround, why: string) {
 export function headAddresses(names: readonly string[]): Ask<string[]> {
   return {
     script: `getent ahosts ${names.map(quote).join(' ')} | awk '!seen[$1]++ {print $1}'; exit 0`,
-    read: ({stdout}) => stdout.split('\n').filter((line) => line !== '' && !/^(127\.|::1$)/.test(line)),
+    read: ({stdout}) => stdout.split('\n').filter((line) => isAddress(line) && !/^(127\.|::1$)/.test(line)),
   }
 }
 
@@ -100,7 +102,7 @@ for file in /etc/ssh/ssh_host_*_key.pub; do [ -r "$file" ] && read -r type key r
 exit 0`,
   read({stdout}) {
     const all = (key: string) => stdout.split('\n').filter((line) => line.startsWith(`${key} `)).map((line) => line.slice(key.length + 1).trim())
-    return {user: all('user')[0] ?? '', names: [...new Set(all('name').filter((name) => name !== ''))], hostKeys: all('key')}
+    return {user: all('user').find(isWord) ?? '', names: [...new Set(all('name').filter(isHostName))], hostKeys: all('key').filter(isHostKey)}
   },
 }
 

@@ -4,6 +4,7 @@
  * its server by a process number that each node has for itself.
  */
 import type {Ask} from '../ask.ts'
+import {isHostName, isLine, isPath, isPort, isUrlPath} from '../rules.ts'
 import type {Endpoint} from '../ssh/remote.ts'
 
 export interface FoundServer {
@@ -69,7 +70,7 @@ exit 0`,
 
 function readServer(part: string): FoundServer | null {
   const [listening = '', ...files] = part.split(/^file\n/m)
-  const ports = [...new Set([...listening.matchAll(/^port ([0-9A-F]+)$/gm)].map(([, hex]) => Number.parseInt(hex!, 16)))]
+  const ports = [...new Set([...listening.matchAll(/^port ([0-9A-F]+)$/gm)].map(([, hex]) => Number.parseInt(hex!, 16)).filter(isPort))]
   const sockets = [...listening.matchAll(/^socket (.+)$/gm)].map(([, path]) => path!)
   for (const text of files) {
     const file = readRuntimeFile(text)
@@ -82,19 +83,25 @@ function readServer(part: string): FoundServer | null {
   return null
 }
 
-/** What Jupyter wrote down of a running server (`jpserver-PID.json`, `nbserver-PID.json`); null for anything else. */
+/**
+ * What Jupyter wrote down of a running server (`jpserver-PID.json`, `nbserver-PID.json`); null for anything else, and for a server
+ * whose place or base path is none. A port is 0 where Jupyter wrote it down before it had one.
+ */
 export function readRuntimeFile(text: string): FoundServer | null {
   const {port, sock, hostname, secure, base_url: baseUrl, token, root_dir: root, notebook_dir: notebooks} = parsed(text)
   const word = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null)
-  const path = word(sock)
-  if (path === null && typeof port !== 'number') return null
-  return {
-    endpoint: path === null ? endpointOnNode({kind: 'tcp', host: word(hostname) ?? '', port: Number(port)}) : {kind: 'socket', path},
-    secure: secure === true,
-    baseUrl: word(baseUrl) ?? '/',
-    token: word(token),
-    directory: word(root) ?? word(notebooks),
-  }
+  const line = (value: unknown) => (isLine(word(value) ?? '') ? word(value) : null)
+  const endpoint = endpointIn(word(sock), word(hostname) ?? '', port)
+  const base = word(baseUrl) ?? '/'
+  if (endpoint === null || !isUrlPath(base)) return null
+  return {endpoint, secure: secure === true, baseUrl: base, token: line(token), directory: line(root) ?? line(notebooks)}
+}
+
+function endpointIn(path: string | null, hostname: string, port: unknown): Endpoint | null {
+  if (path !== null) return isPath(path) ? {kind: 'socket', path} : null
+  if (typeof port !== 'number' || (port !== 0 && !isPort(port))) return null
+  const endpoint = endpointOnNode({kind: 'tcp', host: hostname, port})
+  return endpoint.kind === 'tcp' && isHostName(endpoint.host) ? endpoint : null
 }
 
 function parsed(text: string): Record<string, unknown> {

@@ -5,6 +5,7 @@
  * shape of a line (a URL and nothing after it), not its words. The last start in the log counts.
  */
 import {redact} from '../errors.ts'
+import {isHostName, isLine, isPath, isUrlPath} from '../rules.ts'
 import type {Endpoint} from '../ssh/remote.ts'
 import {failureIn, type LogFailure} from './log-failures.ts'
 
@@ -95,20 +96,27 @@ function urlIn(line: string): LoggedServer | null {
   const match = URL.exec(text)
   if (match === null) return null
   const [, scheme, authority, port, path, token] = match
+  const baseUrl = `${(path ?? '/').replace(PAGE, '')}/`.replace(/\/+$/, '/')
+  if (!isUrlPath(baseUrl)) return null
   const hidden = token === '...' || token === '[secret]'
   return {
-    endpoint: scheme === 'http+unix' ? {kind: 'socket', path: unescaped(authority!)} : tcp(authority!, port, scheme!),
+    endpoint: scheme === 'http+unix' ? socket(unescaped(authority!)) : tcp(authority!, port, scheme!),
     secure: scheme === 'https',
-    baseUrl: `${(path ?? '/').replace(PAGE, '')}/`.replace(/\/+$/, '/'),
-    token: token === undefined || hidden ? null : unescaped(token),
+    baseUrl,
+    token: token === undefined || hidden || !isLine(unescaped(token)) ? null : unescaped(token),
     tokenHidden: hidden,
     open: false,
   }
 }
 
+function socket(path: string): Endpoint | null {
+  return isPath(path) ? {kind: 'socket', path} : null
+}
+
 function tcp(authority: string, port: string | undefined, scheme: string): Endpoint | null {
   const number = port === undefined ? (scheme === 'https' ? 443 : 80) : Number(port)
-  return number === 0 || number > 65_535 ? null : {kind: 'tcp', host: hostIn(authority), port: number}
+  const host = hostIn(authority)
+  return number === 0 || number > 65_535 || !(host === '*' || isHostName(host)) ? null : {kind: 'tcp', host, port: number}
 }
 
 /** `(node or 127.0.0.1)` and `[all ip addresses on your system]` are how Notebook 4 and 5 said it. */

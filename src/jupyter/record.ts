@@ -2,6 +2,7 @@
  * What the job tells of itself: lines of `key value` in the session's `record` file, written by job-script.ts and
  * followed from the laptop line by line. Each start of the job begins with `jnode-record 1`; the last start counts.
  */
+import {isAddress, isAppName, isHostKey, isHostName, isJobNumber, isLegName, isLine, isPath, isPort, isUrlPath, isWord} from '../rules.ts'
 import type {Endpoint} from '../ssh/remote.ts'
 
 /** The words with which a job ends, and what they mean where it says no more. */
@@ -109,39 +110,39 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
   if (value === '') return {}
   switch (key) {
     case 'start':
-      return {start: value}
+      return isWord(value) ? {start: value} : {}
     case 'job':
-      return {jobId: value}
+      return isJobNumber(value) ? {jobId: value} : {}
     case 'queue':
-      return {queue: value}
+      return isWord(value) ? {queue: value} : {}
     case 'node':
-      return {node: value, names: [...new Set([value, ...record.names])]}
+      return isHostName(value) ? {node: value, names: [...new Set([value, ...record.names])]} : {}
     case 'name':
-      return {names: [...new Set([...record.names, value])]}
+      return isHostName(value) ? {names: [...new Set([...record.names, value])]} : {}
     case 'address':
-      return {addresses: value.split(/\s+/)}
+      return {addresses: value.split(/\s+/).filter(isAddress)}
     case 'slots':
-      return /^\d+$/.test(value) ? {slots: Number(value)} : {}
+      return /^\d{1,7}$/.test(value) ? {slots: Number(value)} : {}
     case 'tmpdir':
-      return {tmpdir: value}
+      return isPath(value) ? {tmpdir: value} : {}
     case 'gpus':
-      return {gpus: value}
+      return isLine(value) ? {gpus: value} : {}
     case 'hostkey':
       return hostKey(record, value)
     case 'endpoint':
       return endpoint(value)
     case 'app':
-      return {app: value}
+      return isAppName(value) ? {app: value} : {}
     case 'base-url':
-      return {baseUrl: jsonString(value)}
+      return {baseUrl: jsonString(value, isUrlPath)}
     case 'version':
-      return {version: jsonString(value)}
+      return {version: jsonString(value, isLine)}
     case 'started':
-      return /^\d+$/.test(value) ? {startedAt: Number(value) * 1000} : {}
+      return /^\d{1,12}$/.test(value) ? {startedAt: Number(value) * 1000} : {}
     case 'ended':
-      return /^\d+$/.test(value) ? {endedAt: Number(value) * 1000} : {}
+      return /^\d{1,12}$/.test(value) ? {endedAt: Number(value) * 1000} : {}
     case 'signal':
-      return {signals: [...record.signals, value]}
+      return isWord(value) ? {signals: [...record.signals, value]} : {}
     case 'silent-kernel':
       return silentKernel(record, value)
     case 'leg':
@@ -154,15 +155,19 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
 }
 
 function hostKey(record: JobRecord, value: string): Partial<JobRecord> {
-  const [, type, key] = /^([a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)$/.exec(value) ?? []
-  return type === undefined || key === undefined ? {} : {hostKeys: [...record.hostKeys, {type, key}]}
+  const [type, key] = value.split(' ')
+  return isHostKey(value) ? {hostKeys: [...record.hostKeys, {type: type!, key: key!}]} : {}
 }
 
 function endpoint(value: string): Partial<JobRecord> {
   const [, path] = /^socket (\/.+)$/.exec(value) ?? []
-  if (path !== undefined) return {endpoint: {kind: 'socket', path}}
+  if (path !== undefined) return isPath(path) ? {endpoint: {kind: 'socket', path}} : {}
   const [, host, port] = /^tcp (\S+) (\d{1,5})$/.exec(value) ?? []
-  return host === undefined ? {} : {endpoint: {kind: 'tcp', host, port: Number(port)}}
+  return host !== undefined && isPlace(host, port) ? {endpoint: {kind: 'tcp', host, port: Number(port)}} : {}
+}
+
+function isPlace(host: string, port: string | undefined): boolean {
+  return isHostName(host) && isPort(Number(port))
 }
 
 /** What is told of kernels that did not open their private sockets, as one sentence; null where there is none. */
@@ -183,10 +188,10 @@ function silentKernel({silentKernels}: JobRecord, value: string): Partial<JobRec
 
 function leg(record: JobRecord, value: string): Partial<JobRecord> {
   const [, name, state, rest] = /^(\S+) (listening|failed) (.+)$/.exec(value) ?? []
-  if (name === undefined || rest === undefined) return {}
+  if (name === undefined || rest === undefined || !isLegName(name)) return {}
   if (state === 'failed') return {legs: {...record.legs, [name]: {state, why: rest.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')}}}
   const [, host, port] = /^(\S+) (\d{1,5})$/.exec(rest) ?? []
-  return host === undefined ? {} : {legs: {...record.legs, [name]: {state: 'listening', host, port: Number(port)}}}
+  return host !== undefined && isPlace(host, port) ? {legs: {...record.legs, [name]: {state: 'listening', host, port: Number(port)}}} : {}
 }
 
 function end(value: string): Partial<JobRecord> {
@@ -196,10 +201,10 @@ function end(value: string): Partial<JobRecord> {
 }
 
 /** The job copies these from Jupyter's JSON as they stand. */
-function jsonString(value: string): string | null {
+function jsonString(value: string, rule: (text: string) => boolean): string | null {
   try {
     const parsed: unknown = JSON.parse(value)
-    return typeof parsed === 'string' ? parsed : null
+    return typeof parsed === 'string' && rule(parsed) ? parsed : null
   } catch {
     return null
   }

@@ -3,7 +3,8 @@
  * `status` can tell in the morning what the night has done; a failure to write or read it is no failure of the session.
  */
 import {readdir, readFile, rm, stat} from 'node:fs/promises'
-import {join} from 'node:path'
+import {basename, dirname, join} from 'node:path'
+import type * as z from 'zod'
 import {replaceFile} from '../replace-file.ts'
 import {fileNameOf} from './file-name.ts'
 
@@ -24,19 +25,21 @@ export interface EndStore<T extends SessionEnd> {
   forget(cluster: string, name: string): Promise<void>
 }
 
-export function endStore<T extends SessionEnd>(stateDir: string): EndStore<T> {
+/** `shape`: what an end must be to be written or believed. */
+export function endStore<T extends SessionEnd>(stateDir: string, shape: z.ZodType<T>): EndStore<T> {
   const root = join(stateDir, 'ended')
-  const fileOf = (cluster: string, name: string) => join(root, fileNameOf(cluster), `${name}.json`)
+  const fileOf = (cluster: string, name: string) => join(root, fileNameOf(cluster), `${fileNameOf(name)}.json`)
   return {
     async note(end) {
       for (const {file, endedAtMs} of await files(root)) if (Date.now() - endedAtMs > KEPT_MS) await rm(file, {force: true}).catch(() => {})
-      await replaceFile(fileOf(end.cluster, end.name), `${JSON.stringify(end, null, 2)}\n`).catch(() => {})
+      if (shape.safeParse(end).success) await replaceFile(fileOf(end.cluster, end.name), `${JSON.stringify(end, null, 2)}\n`).catch(() => {})
     },
     async latest({name, cluster}) {
       for (const {file, endedAtMs} of (await files(root)).sort((a, b) => b.endedAtMs - a.endedAtMs)) {
         if (Date.now() - endedAtMs > KEPT_MS) return null
-        const end = await readFile(file, 'utf8').then((text) => JSON.parse(text) as T).catch(() => null)
-        if (end && (name === null || end.name === name || end.jobId === name) && (cluster === null || end.cluster === cluster)) return end
+        const end = await readFile(file, 'utf8').then((text) => shape.parse(JSON.parse(text))).catch(() => null)
+        if (end === null || `${fileNameOf(end.name)}.json` !== basename(file) || fileNameOf(end.cluster) !== basename(dirname(file))) continue
+        if ((name === null || end.name === name || end.jobId === name) && (cluster === null || end.cluster === cluster)) return end
       }
       return null
     },

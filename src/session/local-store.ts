@@ -6,8 +6,9 @@ import {readdir, readFile, rm, stat} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import {PART, replaceFile} from '../replace-file.ts'
-import {sessionFactsSchema, type SessionFacts} from './facts.ts'
+import {isToken, sessionFactsSchema, type SessionFacts} from './facts.ts'
 import {fileNameOf} from './file-name.ts'
+import {jobNameOf} from './remote-store.ts'
 
 export interface StoredSessions {
   /** The oldest first. */
@@ -151,10 +152,10 @@ async function read(file: string): Promise<Read> {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {kind: 'missing'}
     return {kind: 'broken', why: whyOf(cause), cut: false}
   }
-  return understand(text)
+  return understand(text, file)
 }
 
-function understand(text: string): Read {
+function understand(text: string, file: string): Read {
   let raw: unknown
   try {
     raw = JSON.parse(text)
@@ -164,9 +165,18 @@ function understand(text: string): Read {
   const version = (raw as {version?: unknown} | null)?.version
   if (typeof version === 'number' && version > VERSION) return {kind: 'newer', why: `a newer jnode made it (version ${version}, this one reads ${VERSION})`}
   const parsed = sessionFactsSchema.safeParse(raw)
-  if (parsed.success) return {kind: 'session', facts: parsed.data}
-  const keys = [...new Set(parsed.error.issues.map((issue) => issue.path.join('.') || 'everything'))]
+  const keys = parsed.success ? misfits(parsed.data, file) : [...new Set(parsed.error.issues.map((issue) => issue.path.join('.') || 'everything'))]
+  if (parsed.success && keys.length === 0) return {kind: 'session', facts: parsed.data}
   return {kind: 'broken', why: `it lacks a right value for ${keys.join(', ')}`, cut: true}
+}
+
+/** Facts that do not go with the file they stand in, or with each other. */
+function misfits({cluster, name, jobName, remoteDir, id, token, foreign}: SessionFacts, file: string): string[] {
+  const isOf = foreign
+    ? {remoteDir: remoteDir === '', id: id === `foreign-${name}`}
+    : {jobName: jobName === jobNameOf(name), remoteDir: remoteDir.endsWith(`/.jnode/sessions/${name}`), token: isToken(token)}
+  const fits = {cluster: fileNameOf(cluster) === basename(dirname(file)), name: `${fileNameOf(name)}.json` === basename(file), ...isOf}
+  return Object.entries(fits).filter(([, is]) => !is).map(([key]) => key)
 }
 
 function unusable(file: string, name: string, why: string): JnodeError {

@@ -1,6 +1,7 @@
 /** What a session's directory asks of its running job: legs of a route that the job opens on the node (jupyter/legs.ts). */
 import {randomBytes} from 'node:crypto'
 import type {Ask} from '../ask.ts'
+import {isLegName} from '../rules.ts'
 import {JnodeError} from '../errors.ts'
 import type {RunResult} from '../ssh/remote.ts'
 import {quote} from '../shell.ts'
@@ -23,7 +24,7 @@ export function readLegs(dir: string): Ask<string[]> {
     read({stdout}) {
       const lines = stdout.split('\n').slice(0, -1).map((line) => line.split(' '))
       const ended = new Set(lines.filter(([verb]) => verb === 'end').map(([, id]) => id))
-      return lines.filter(([verb, id]) => verb === 'start' && !ended.has(id)).map(([, id]) => id!)
+      return lines.filter(([verb, id]) => verb === 'start' && isLegName(id ?? '') && !ended.has(id)).map(([, id]) => id!)
     },
   }
 }

@@ -9,8 +9,9 @@ import {randomBytes} from 'node:crypto'
 import type {Ask} from '../ask.ts'
 import {JnodeError} from '../errors.ts'
 import type {RunResult} from '../ssh/remote.ts'
+import {isSessionName, remoteHome} from '../rules.ts'
 import {quote} from '../shell.ts'
-import {sharedFactsSchema, type SharedFacts} from './facts.ts'
+import {isToken, sharedFactsSchema, type SharedFacts} from './facts.ts'
 
 /** What lies on the cluster for one session. */
 export interface RemoteSession {
@@ -24,7 +25,7 @@ export interface RemoteSession {
 
 export interface RemoteListing {
   sessions: RemoteSession[]
-  /** Directories without readable facts: leftovers of a crash, or of a newer jnode. */
+  /** Directories whose facts cannot be read or do not fit: leftovers of a crash, of a newer jnode, or somebody's forgery. Nothing of them is used. */
   broken: {name: string; why: string}[]
 }
 
@@ -43,7 +44,8 @@ export function jobNameOf(name: string): string {
 
 /** The session that a job's name speaks of; null for another name. */
 export function sessionOfJob(jobName: string): string | null {
-  return /^jnode-([A-Za-z0-9][\w.-]*)$/.exec(jobName)?.[1] ?? null
+  const name = jobName.startsWith(JOB_PREFIX) ? jobName.slice(JOB_PREFIX.length) : ''
+  return isSessionName(name) ? name : null
 }
 
 /** What is submitted, in the session's directory. */
@@ -130,7 +132,8 @@ export function readRemoteSessions(name?: string): Ask<RemoteListing> {
   const mark = `jnode-file-${randomBytes(8).toString('hex')}`
   const pattern = name === undefined ? '*' : quote(name)
   return {
-    script: `cd "$HOME/.jnode/sessions" 2>/dev/null || exit 0
+    script: `printf '\\n%s home .\\n%s' ${mark} "$HOME"
+cd "$HOME/.jnode/sessions" 2>/dev/null || exit 0
 for dir in ${pattern}; do
   [ -d "$dir" ] || continue
   for file in session.json token record activity; do
@@ -138,7 +141,7 @@ for dir in ${pattern}; do
   done
 done
 exit 0`,
-    read: (answer) => sortOut(answer, mark),
+    read: (answer) => sortOut(answer, mark, name),
   }
 }
 
@@ -150,35 +153,50 @@ export function recentSessions(minutes: number): Ask<ReadonlySet<string>> {
   }
 }
 
-function sortOut({stdout}: RunResult, mark: string): RemoteListing {
+/** A host that is asked for one session gets no other one accepted. */
+function sortOut({stdout}: RunResult, mark: string, asked?: string): RemoteListing {
+  let home = ''
   const found = new Map<string, Record<string, string>>()
   for (const part of stdout.split(`\n${mark} `).slice(1)) {
     const [, file, name, text] = /^(\S+) ([^\n]*)\n([\s\S]*)$/.exec(part) ?? []
     if (file === undefined || name === undefined) continue
+    if (file === 'home') home = text ?? ''
+    if (file === 'home' || (asked !== undefined && name !== asked)) continue
     const files = found.get(name) ?? {}
     files[file] = text ?? ''
     found.set(name, files)
   }
   const listing: RemoteListing = {sessions: [], broken: []}
+  const place = remoteHome(home, 'the head node')
   for (const [name, files] of found) {
-    const facts = readFacts(files['session.json'] ?? '')
+    const facts = readFacts(files['session.json'] ?? '', {name, remoteDir: remoteDir(place, name)})
+    const token = (files['token'] ?? '').trim()
     if (typeof facts === 'string') listing.broken.push({name, why: facts})
-    else listing.sessions.push({facts, token: (files['token'] ?? '').trim(), record: files['record'] ?? '', activity: files['activity'] ?? ''})
+    else if (!isToken(token)) listing.broken.push({name, why: 'its token is missing or is none'})
+    else listing.sessions.push({facts, token, record: files['record'] ?? '', activity: files['activity'] ?? ''})
   }
   return listing
 }
 
-function readFacts(text: string): SharedFacts | string {
+/** The facts, or why they are of no use. They must be those of the directory they lie in. */
+function readFacts(text: string, place: Pick<SharedFacts, 'name' | 'remoteDir'>): SharedFacts | string {
+  if (!isSessionName(place.name)) return 'jnode gives no such name'
   if (text.trim() === '') return 'session.json is missing or empty'
   try {
     const raw: unknown = JSON.parse(text)
-    const version = (raw as {version?: unknown}).version
+    const version = (raw as {version?: unknown} | null)?.version
     if (typeof version === 'number' && version > 1) return 'it was made by a newer jnode'
     const parsed = sharedFactsSchema.safeParse(raw)
-    return parsed.success ? parsed.data : `session.json lacks ${parsed.error.issues.map((issue) => issue.path.join('.')).join(', ')}`
+    const wrong = parsed.success ? misfits(parsed.data, place) : [...new Set(parsed.error.issues.map((issue) => issue.path.join('.') || 'everything'))]
+    return parsed.success && wrong.length === 0 ? parsed.data : `session.json lacks a right value for ${wrong.join(', ')}`
   } catch {
     return 'session.json is cut short or not JSON'
   }
+}
+
+function misfits({name, jobName, remoteDir: dir}: SharedFacts, place: Pick<SharedFacts, 'name' | 'remoteDir'>): string[] {
+  const fits = {name: name === place.name, jobName: jobName === jobNameOf(place.name), remoteDir: dir === place.remoteDir}
+  return Object.entries(fits).filter(([, is]) => !is).map(([key]) => key)
 }
 
 /** The job's record as it is now. */

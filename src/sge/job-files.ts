@@ -1,5 +1,6 @@
 /** Where a job that somebody else's script started writes what it prints, as `qstat -j` tells. */
 import {parseJobDetails} from './job-details.ts'
+import {isLine} from '../rules.ts'
 
 export interface JobFiles {
   owner: string
@@ -16,7 +17,7 @@ export function readJobFiles(jobId: string, text: string): JobFiles | null {
   const one = (key: string) => details.values(key)[0] ?? null
   const owner = one('owner')
   const name = one('job_name')
-  if (owner === null || name === null) return null
+  if (owner === null || name === null || !isLine(name)) return null
   const home = one('sge_o_home') ?? '.'
   const expand = (path: string) => {
     const values: Record<string, string> = {HOME: home, USER: owner, JOB_ID: jobId, JOB_NAME: name, TASK_ID: 'undefined'}
@@ -25,5 +26,5 @@ export function readJobFiles(jobId: string, text: string): JobFiles | null {
   const paths = ['stderr_path_list', 'stdout_path_list'].flatMap((key) => details.values(key)).flatMap((list) => list.split(',')).map((entry) => expand(entry.replace(/^[^/$]*:(?=[/$])/, '')))
   const folder = one('cwd') ?? home
   const logs = [...paths, folder].flatMap((path) => [path, `${path}/${name}.e${jobId}`, `${path}/${name}.o${jobId}`])
-  return {owner, name, script: one('script_file'), logs: [...new Set(logs)]}
+  return {owner, name, script: one('script_file'), logs: [...new Set(logs)].filter(isLine)}
 }

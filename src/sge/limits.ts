@@ -3,6 +3,9 @@ import type {Ask} from '../ask.ts'
 import {command, quote} from '../shell.ts'
 import {parseJobDetails} from './job-details.ts'
 
+/** Three hundred years: what is more is no limit, and no moment that a calendar has. */
+const MOST_SECONDS = 10_000_000_000
+
 const MARK = '@@jnode-queue'
 
 /** The shortest of all limits of wall-clock time (`h_rt`, `s_rt`) in seconds; null where there is none, or none is told. */
@@ -31,7 +34,7 @@ function queueLimits(settings: string): (number | null)[] {
 
 /** `3600`, `1:00:00`, `INFINITY`; null for no limit. */
 export function seconds(value: string): number | null {
-  if (/^\d+$/.test(value)) return Number(value)
   const [, hours, minutes, rest] = /^(\d*):(\d*):(\d*)$/.exec(value) ?? []
-  return hours === undefined ? null : Number(hours) * 3600 + Number(minutes) * 60 + Number(rest)
+  const limit = hours === undefined ? (/^\d+$/.test(value) ? Number(value) : null) : Number(hours) * 3600 + Number(minutes) * 60 + Number(rest)
+  return limit === null || limit > MOST_SECONDS ? null : limit
 }

@@ -1,4 +1,5 @@
 /** `qhost -F`: the hosts, and of which resources each has a stock. */
+import {isHostName} from '../rules.ts'
 
 export interface Host {
   name: string
@@ -22,7 +23,7 @@ export function parseHosts(text: string): Host[] | null {
   for (const line of all.slice(header + 1)) {
     const [, name, value] = /^.*?\b[hg][cf]:([^=]+)=(.*)$/.exec(line) ?? []
     if (name !== undefined) hosts.at(-1)?.stock.set(name, value!.trim())
-    else if (/^\w/.test(line)) hosts.push(host(line.trim().split(/\s+/), columns))
+    else if (/^\w/.test(line) && isHostName(line.split(/\s/, 1)[0]!)) hosts.push(host(line.trim().split(/\s+/), columns))
   }
   return hosts
 }

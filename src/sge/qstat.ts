@@ -5,6 +5,7 @@
 import {XMLParser, XMLValidator} from 'fast-xml-parser'
 import {phaseOf, type JobPhase} from './job-state.ts'
 import {quoted} from './said.ts'
+import {isHostName, isJobNumber, isWord} from '../rules.ts'
 
 export interface Job {
   /** Job number; a string, since nothing is ever computed with it. */
@@ -87,7 +88,7 @@ function readDocument(document: string): Job[] | string {
   const found = [...jobElements(content['queue_info']), ...jobElements(content['job_info'])]
   const listed = found.map(([element, queueName]) => toJob(element, queueName))
   // A job without a number might be the one that is looked for.
-  if (listed.some(({job}) => !/^\d+$/.test(job.id))) return `qstat listed a job without a number: ${quoted(withoutTags(document))}`
+  if (listed.some(({job}) => !isJobNumber(job.id))) return `qstat listed a job without a number: ${quoted(withoutTags(document))}`
   const masters = new Set(listed.filter(({role}) => role === 'MASTER').map(({job}) => `${job.id} ${job.taskId}`))
   return listed.filter(({job, role, finished}) => !finished && !(role === 'SLAVE' && masters.has(`${job.id} ${job.taskId}`))).map(({job}) => job)
 }
@@ -120,9 +121,9 @@ function toJob(element: Element, parentQueue: string | null): Listed {
     owner: text(element['JB_owner']),
     letters,
     phase: phase === 'finished' ? 'unknown' : phase,
-    queue: queue || null,
-    node: node || null,
-    slots: Number.parseInt(text(element['slots']), 10) || 1,
+    queue: queue && isWord(queue) ? queue : null,
+    node: node && isHostName(node) ? node : null,
+    slots: Number(/^\d{1,7}$/.exec(text(element['slots']).trim())?.[0]) || 1,
     taskId: text(element['tasks']) || null,
   } as const
   // One that is kept in the list may still carry the letters of its past; then only the list's name tells.

@@ -113,11 +113,11 @@ export type Submission =
 export function readSubmission({exitCode, stdout, stderr}: {exitCode: number; stdout: string; stderr: string}): Submission {
   const both = `${stdout}\n${stderr}`
   // Comes with "Unable to run job: warning: ..." and exit status 1 too, though the job stands in the list.
-  const sentence = /Your job(?:-array)? (\d+)(?:\.\d+-\d+:\d+)? \(.{0,600}?\) has been submitted/i.exec(folded(both))
+  const sentence = /Your job(?:-array)? (\d{1,19})(?:\.\d+-\d+:\d+)? \(.{0,600}?\) has been submitted/i.exec(folded(both))
   const warning = /warning: (.{0,600}?) Your job/i.exec(folded(stderr))?.[1] ?? null
   if (sentence) return {kind: 'submitted', jobId: sentence[1]!, warning}
   const refused = /unable to run job|because of error|^qsub: /im.test(both)
-  const tersely = stdout.split('\n').map((line) => /^(\d+)(\.\d+-\d+:\d+)?$/.exec(line.trim())?.[1]).findLast(Boolean)
+  const tersely = stdout.split('\n').map((line) => /^(\d{1,19})(\.\d+-\d+:\d+)?$/.exec(line.trim())?.[1]).findLast(Boolean)
   if (tersely !== undefined && !refused) return {kind: 'submitted', jobId: tersely, warning: null}
   const said = quoted(both, 600)
   if (exitCode <= 0 || folded(both) === '') return {kind: 'uncertain', said}

@@ -1,6 +1,7 @@
 /** What one Grid Engine installation is like, and the question that finds out. */
 import type {Ask} from '../ask.ts'
 import {JnodeError} from '../errors.ts'
+import {remoteHome} from '../rules.ts'
 import {quote} from '../shell.ts'
 import {discoveryScript, ENVIRONMENT, parseSections, type Learn} from './discovery.ts'
 import type {Person} from './access.ts'
@@ -71,7 +72,7 @@ function toSite(section: (name: string) => string[]): Site {
     found,
     engine: section('engine').filter((line) => line !== '').at(-1) ?? 'Grid Engine',
     user,
-    home,
+    home: remoteHome(home, hostname || 'the head node'),
     hostname,
     root: root === undefined ? null : root.slice('SGE_ROOT='.length),
     // They come in the order in which they were answered.

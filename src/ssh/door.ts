@@ -5,6 +5,7 @@ import {makeAuth, type Secrets} from './auth.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {checkHostKey, described, hostKeyAlgorithms} from './known-hosts.ts'
 import {machineOf, remember} from './machine.ts'
+import {checkHostName} from '../rules.ts'
 import type {Prompter} from './prompt.ts'
 import type {Remote, Witness} from './remote.ts'
 import {asHop, keyTools, openSsh, type DoorKeeper, type SshRemote} from './transport.ts'
@@ -91,7 +92,7 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
       return nodeThrough(asHop(head, hops.at(-1)!, {depth: hops.length - 1}), node, signal)
     },
     async nodeFromHere(node, signal) {
-      const [hop] = (await resolveHops([{user: null, host: node.name, port: null}], {env, ...(signal ? {signal} : {})})).slice(-1)
+      const [hop] = (await resolveHops([{user: null, host: checkHostName(node.name), port: null}], {env, ...(signal ? {signal} : {})})).slice(-1)
       if (!prompter.canAsk) refuseWithoutPerson([hop!], secrets)
       return openSsh([withKnownHosts(hop!)], keeper(node.hostKeys), signal)
     },
@@ -106,6 +107,7 @@ export function refuseWithoutPerson(hops: readonly Hop[], {needPerson}: Pick<Sec
 
 /** The user's keys and account on the head node serve on its nodes too. */
 function nodeLike(head: Hop, name: string): Hop {
+  checkHostName(name)
   return {...head, alias: name, host: name, address: null, port: 22, label: `${head.user}@${name}`, hostKeyAlias: null, proxyCommand: null, sshCommand: `${head.sshCommand} ssh ${name}`}
 }
 

@@ -1,6 +1,9 @@
 /** Which of the machines of one name a login has led to, to come back to it. */
 import {lookup} from 'node:dns/promises'
+import {ask, type Ask} from '../ask.ts'
 import {JnodeError} from '../errors.ts'
+import {isAddress} from '../rules.ts'
+import {quote} from '../shell.ts'
 import type {Hop} from './host-config.ts'
 import type {Remote} from './remote.ts'
 import {settingsOf, type HostConfigDeps, type Settings} from './ssh-settings.ts'
@@ -9,7 +12,8 @@ import type {Target} from '../target.ts'
 /** The address that the host's sshd says it was reached at; null where it does not tell. */
 export async function machineOf({run}: Pick<Remote, 'run'>, signal?: AbortSignal): Promise<string | null> {
   const [answer] = await run(['echo "$SSH_CONNECTION"'], signal ? {signal} : {}).catch(() => [])
-  return /^\S+ \S+ (\S+) \S+$/m.exec(answer?.stdout ?? '')?.[1] ?? null
+  const told = /^\S+ \S+ (\S+) \S+$/m.exec(answer?.stdout ?? '')?.[1]
+  return told !== undefined && isAddress(told) ? told : null
 }
 
 /** Keeps in `machines`, by the label of the head node, what was found out. */
@@ -28,6 +32,23 @@ export async function isOneOfSeveral(hop: Hop, address: string): Promise<boolean
   return found.length > 1 && found.some((each) => each.address === address)
 }
 
+/** A gateway that runs no commands does not keep anybody waiting. */
+const GATEWAY_MS = 5000
+
+/**
+ * The address that is meant, where the host before would go to it by the name itself: a head node tells its address as it likes, and
+ * must not choose where a gateway connects to. Null for any of those that have the name.
+ */
+export async function addressBehind({run}: Pick<Remote, 'run'>, {address, host}: Pick<Hop, 'address' | 'host'>, signal?: AbortSignal): Promise<string | null> {
+  if (address === null || !isAddress(address)) return null
+  const known = await ask(run, addressesOf(host), {timeoutMs: GATEWAY_MS, ...(signal ? {signal} : {})}).catch((): string[] => [])
+  return known.includes(address) ? address : null
+}
+
+function addressesOf(host: string): Ask<string[]> {
+  return {script: `getent ahosts ${quote(host)}; exit 0`, read: ({stdout}) => stdout.split('\n').map((line) => line.split(/\s/, 1)[0]!)}
+}
+
 const CHANGED = new Set(['hostname', 'hostkeyalias', 'stricthostkeychecking', 'controlpath'])
 
 /**
@@ -35,7 +56,7 @@ const CHANGED = new Set(['hostname', 'hostkeyalias', 'stricthostkeychecking', 'c
  * configuration would then say something else (`Match host`, %h), or where a ProxyCommand makes the connection.
  */
 export async function wordsFor(target: Target, hop: Hop, deps: HostConfigDeps): Promise<string[]> {
-  if (hop.address === null || hop.proxyCommand !== null) return []
+  if (hop.address === null || !isAddress(hop.address) || hop.proxyCommand !== null) return []
   const name = hop.hostKeyAlias ?? (hop.port === 22 ? hop.host : `[${hop.host}]:${hop.port}`)
   // A key that is not known by this name is asked about, if at all, by an ssh without these words.
   const words = [`HostName=${hop.address}`, `HostKeyAlias=${name}`, 'StrictHostKeyChecking=yes'].flatMap((word) => ['-o', word])

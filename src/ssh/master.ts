@@ -8,7 +8,8 @@ import {connect, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {JnodeError, throwIfAborted} from '../errors.ts'
-import {command} from '../shell.ts'
+import {checkHostName} from '../rules.ts'
+import {command, forwardPath} from '../shell.ts'
 import {describe} from './local.ts'
 import {serveAskpass, type Askpass} from './askpass.ts'
 import {privateDirectory} from './private-directory.ts'
@@ -146,7 +147,7 @@ function overSocket({label, env, path, theirs, directory, closed, said, end}: Co
   /** The local socket behind which an endpoint is. */
   const forward = async (endpoint: Endpoint): Promise<string> => {
     const local = join(directory, `f${++asked}`)
-    const spec = `${local}:${endpoint.kind === 'socket' ? endpoint.path : `[${endpoint.host}]:${endpoint.port}`}`
+    const spec = `${local}:${endpoint.kind === 'socket' ? forwardPath(endpoint.path) : `[${checkHostName(endpoint.host)}]:${endpoint.port}`}`
     const {ok, words} = await control(['-O', 'forward', '-L', spec], path, env)
     if (!ok) throw new JnodeError(gone.signal.aborted ? 'connection-lost' : 'no-route', `${label} did not open a stream to ${describe(endpoint)}: ${words}`)
     specs.add(spec)

@@ -1,5 +1,7 @@
 /** What an ssh program is told to reach a compute node through jnode, as its options. */
+import {checkHostName} from '../rules.ts'
 import {command} from '../shell.ts'
+import {fileNames, hostPattern, optionText} from './option-text.ts'
 
 export interface NodeConfig {
   /** As the user says it: `ssh NAME`. */
@@ -15,29 +17,29 @@ export interface NodeConfig {
 }
 
 /** Options in ssh_config's words, in order. */
-export function nodeOptions({node, user, pinnedFile, nodesFile, identityFiles, proxy}: NodeConfig): [keyword: string, value: string][] {
+function nodeOptions({node, user, pinnedFile, nodesFile, identityFiles, proxy}: NodeConfig): [keyword: string, value: string][] {
   return [
-    ['HostName', node],
+    ['HostName', checkHostName(node)],
     ['User', user],
     ['Port', '22'],
     // A percent sign is ssh's own here.
     ['ProxyCommand', command(proxy).replaceAll('%', '%%')],
     ['HostKeyAlias', node],
-    ['UserKnownHostsFile', `"${pinnedFile ?? nodesFile}"`],
+    ['UserKnownHostsFile', fileNames([pinnedFile ?? nodesFile])],
     ['GlobalKnownHostsFile', '/dev/null'],
     ['StrictHostKeyChecking', pinnedFile === null ? 'accept-new' : 'yes'],
     ['UpdateHostKeys', 'no'],
     ['CheckHostIP', 'no'],
-    ...identityFiles.map((file): [string, string] => ['IdentityFile', `"${file}"`]),
+    ...identityFiles.map((file): [string, string] => ['IdentityFile', fileNames([file])]),
   ]
 }
 
 /** A `Host` block. */
 export function hostBlock(config: NodeConfig): string {
-  return [`Host ${config.alias}`, ...nodeOptions(config).map(([keyword, value]) => `  ${keyword} ${value}`)].join('\n')
+  return [`Host ${hostPattern(config.alias)}`, ...nodeOptions(config).map(([keyword, value]) => `  ${optionText(keyword, value)}`)].join('\n')
 }
 
 /** Arguments for one call of ssh. */
 export function sshArguments(config: NodeConfig): string[] {
-  return [...nodeOptions(config).flatMap(([keyword, value]) => ['-o', `${keyword}=${value}`]), '--', config.alias]
+  return [...nodeOptions(config).flatMap(([keyword, value]) => ['-o', optionText(keyword, value, '=')]), '--', hostPattern(config.alias)]
 }

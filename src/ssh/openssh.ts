@@ -2,13 +2,15 @@
 import {mkdir} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {JnodeError} from '../errors.ts'
+import {checkHostName} from '../rules.ts'
 import {quote} from '../shell.ts'
 import {targetText, type Target} from '../target.ts'
 import {refuseWithoutPerson, type DoorOptions, type Node} from './door.ts'
 import {resolveHops, type Hop} from './host-config.ts'
-import {isGone, isOneOfSeveral, machineOf, remember, wordsFor} from './machine.ts'
+import {addressBehind, isGone, isOneOfSeveral, machineOf, remember, wordsFor} from './machine.ts'
 import {joinMaster, openMaster, type Master, type MasterOptions} from './master.ts'
 import {needsOf, printable, type Secrets} from './login.ts'
+import {fileNames} from './option-text.ts'
 import type {Prompter} from './prompt.ts'
 
 export function opensshDoor({env, prompter, secrets, machines, witness, tell, knownHosts, nodesFile}: Pick<DoorOptions, 'env' | 'prompter' | 'secrets' | 'machines' | 'witness' | 'tell' | 'knownHosts' | 'nodesFile'>) {
@@ -27,6 +29,19 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
     }
     return {env, prompter: asker, label: hop.label, tell, signal, failure: (said) => failureOf(hop, said, {answered, secrets})}
   }
+  /** Words for ssh to come back to the machine that is meant, and the gateway that was asked whether it would go there by itself. */
+  const cameFrom = async (target: Target, hops: readonly Hop[], signal: AbortSignal): Promise<{words: string[]; gateway: Master | null}> => {
+    const hop = hops.at(-1)!
+    const words = await wordsFor(target, hop, {env, signal})
+    if (words.length === 0) return {words, gateway: null}
+    const gate = hops.at(-2)
+    if (!gate) return {words: (await isOneOfSeveral(hop, hop.address!)) ? words : [], gateway: null}
+    // One login to it, as without: the head is reached over this one.
+    const theirs = gate.controlPath === null ? null : await joinMaster(gate.controlPath, {env, label: gate.label})
+    const way = hops.slice(0, -1).map(({user, alias, port}) => ({user, host: alias, port}))
+    const gateway = theirs ?? (await openMaster([...signsOfLife(gate), ...argumentsFor(way)], options(gate, signal)))
+    return {words: (await addressBehind(gateway, hop, signal)) === null ? [] : words, gateway}
+  }
   return {
     /** Over the user's own ControlMaster where there is one; it is left open. `machine`: as for ssh2's door. */
     async open(targets: readonly Target[], signal: AbortSignal, before?: string): Promise<{head: Master; hop: Hop; machine: Promise<string | null>}> {
@@ -37,14 +52,19 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
       const theirs = hop.controlPath === null ? null : await joinMaster(hop.controlPath, {env, label: hop.label})
       if (theirs) return {head: theirs, hop, machine: Promise.resolve(null)}
       if (!prompter.canAsk) refuseWithoutPerson([hop], secrets)
-      const files = knownHosts === null ? [] : ['-o', `UserKnownHostsFile=${[knownHosts, ...hop.userKnownHostsFiles].map((file) => `"${file}"`).join(' ')}`]
+      const files = knownHosts === null ? [] : ['-o', `UserKnownHostsFile=${fileNames([knownHosts, ...hop.userKnownHostsFiles])}`]
       hop.address = machines.get(hop.label) ?? before ?? null
-      const words = await wordsFor(targets.at(-1)!, hop, {env, signal})
-      const logIn = (pin: readonly string[]) => openMaster([...pin, ...files, ...signsOfLife(hop), ...argumentsFor(targets)], options(hop, signal))
-      const head = await logIn(words).catch((error: unknown) => {
+      const {words, gateway} = await cameFrom(targets.at(-1)!, hops, signal)
+      const there = gateway === null ? argumentsFor(targets) : ['-o', `ProxyCommand=${gateway.proxyCommand}`, ...argumentsFor(targets.slice(-1))]
+      const logIn = (pin: readonly string[]) => openMaster([...pin, ...files, ...signsOfLife(hop), ...there], options(hop, signal))
+      const last = await logIn(words).catch((error: unknown) => {
         if (words.length === 0 || !isGone(error)) throw error
         return logIn([])
+      }).catch(async (error: unknown) => {
+        await gateway?.close()
+        throw error
       })
+      const head = gateway === null ? last : endingWith(last, gateway)
       // Before anything else is run there: the host may take one command at a time.
       const told = await machineOf(head, signal)
       const machine = Promise.resolve(told === null || hops.length > 1 || (await isOneOfSeveral(hop, told)) ? told : null)
@@ -52,15 +72,28 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
       return {head, hop, machine}
     },
     async nodeThrough(head: Master, headHop: Hop, node: Node, signal: AbortSignal): Promise<Master> {
+      checkHostName(node.name)
       const hop = {...headHop, alias: node.name, host: node.name, port: 22, label: `${headHop.user}@${node.name}`}
       if (!prompter.canAsk) refuseWithoutPerson([hop], secrets)
       const pinned = node.hostKeys.map((key) => `${node.name} ${key}\n`).join('')
       // Taken on first sight, a key is remembered; those that the job has read are all there is to accept.
-      const policy = pinned === '' ? [`UserKnownHostsFile="${nodesFile}"`, 'StrictHostKeyChecking=accept-new'] : ['StrictHostKeyChecking=yes']
+      const policy = pinned === '' ? [`UserKnownHostsFile=${fileNames([nodesFile])}`, 'StrictHostKeyChecking=accept-new'] : ['StrictHostKeyChecking=yes']
       if (pinned === '') await mkdir(dirname(nodesFile), {recursive: true, mode: 0o700})
       const known = [...policy, 'GlobalKnownHostsFile=/dev/null', 'HashKnownHosts=no', 'UpdateHostKeys=no', `HostKeyAlias=${node.name}`]
       const keys = hop.identityFiles.flatMap((identity) => ['-i', identity])
       return openMaster([...known.flatMap((option) => ['-o', option]), '-o', `ProxyCommand=${head.proxyCommand}`, ...signsOfLife(hop), ...keys, '-l', hop.user, '-p', '22', '--', node.name], {...options(hop, signal), ...(pinned === '' ? {} : {pinned})})
+    },
+  }
+}
+
+/** A connection that goes through another one of ours, which nobody else uses. */
+function endingWith(head: Master, gateway: Master): Master {
+  void head.closed.then(() => gateway.close())
+  return {
+    ...head,
+    async close() {
+      await head.close()
+      await gateway.close()
     },
   }
 }

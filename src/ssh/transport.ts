@@ -10,7 +10,7 @@ import {algorithmsFor} from './algorithms.ts'
 import type {AuthSession} from './auth.ts'
 import {dial, unreachable, type Dialling} from './dial.ts'
 import type {Hop} from './host-config.ts'
-import {isGone} from './machine.ts'
+import {addressBehind, isGone} from './machine.ts'
 import type {KeyTools} from './identities.ts'
 import {pausable} from './pausable.ts'
 import type {Remote} from './remote.ts'
@@ -54,8 +54,9 @@ export async function openSsh(hops: readonly Hop[], door: DoorKeeper, signal?: A
   // The innermost first: each says goodbye through those around it. On a dead link all wait for the same second.
   const close = async () => void (await Promise.all([...chain].reverse().map((remote) => remote.close())))
   try {
-    for (const hop of hops) {
+    for (const meant of hops) {
       const before = chain.at(-1)
+      const hop = before && meant.address !== null ? {...meant, address: await addressBehind(before, meant, signal)} : meant
       const enter = (place: Hop) => (before ? before.next(place, door, signal) : logInTo(place, {door, depth: 0, dial: () => dial(place, door, signal), signal}))
       chain.push(await enter(hop).catch((error: unknown) => {
         if (hop.address === null || !isGone(error)) throw error

@@ -3,7 +3,7 @@
  * from the head to the node (route `head`), as long as our connection lives; from the node back to the head (route
  * `reverse`), as long as the job lives.
  */
-import {command, quote} from '../shell.ts'
+import {command, forwardPath, quote} from '../shell.ts'
 import {asJson} from './relay.ts'
 
 /** Whatever the user's configuration says: no questions, one connection of its own, nothing forwarded but what is asked for here. */
@@ -31,7 +31,7 @@ function knownHostsText(hostKeys: readonly string[]): string {
 export type ForwardEnd = {kind: 'socket'; path: string} | {kind: 'tcp'; host: string; port: number}
 
 export function forwardText(end: ForwardEnd): string {
-  return end.kind === 'socket' ? end.path : `${end.host.includes(':') ? `[${end.host}]` : end.host}:${end.port}`
+  return end.kind === 'socket' ? forwardPath(end.path) : `${end.host.includes(':') ? `[${end.host}]` : end.host}:${end.port}`
 }
 
 export interface HeadLegSpec {

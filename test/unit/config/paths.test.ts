@@ -33,3 +33,7 @@ test.each(['XDG_CONFIG_HOME', 'XDG_STATE_HOME'])('a relative %s would mean anoth
     hint: `Unset ${variable} or give it an absolute path.`,
   })
 })
+
+test.skipIf(process.platform === 'win32').each(['', 'relative'])('a home directory that is %j is refused in one sentence', (HOME) => {
+  expect(failureOf(() => userPaths({HOME}))).toEqual({code: 'config', message: `HOME must be an absolute path, not "${HOME}"`, hint: 'Set HOME to your home directory.'})
+})

@@ -15,6 +15,20 @@ describe('a runtime file', () => {
     expect(readRuntimeFile(JSON.stringify({...notebook, port: 0, sock: '/tmp/j.sock'}))).toMatchObject({endpoint: {kind: 'socket', path: '/tmp/j.sock'}})
   })
 
+  test.each([
+    {base_url: '//evil.example/'}, {base_url: '@evil.example/'}, {base_url: '/\\evil.example/'}, {base_url: '/u/@evil/'}, {base_url: '/u'}, {base_url: 'u/'}, {base_url: '/a\nb/'}, {base_url: '/?x/'}, {base_url: '/#/'}, {base_url: '/a//b/'},
+    {port: 8888.5}, {port: -1}, {port: 70_000}, {hostname: '-oProxyCommand=id'}, {hostname: '$(id)'}, {hostname: 'a b'}, {sock: 'relative.sock'}, {sock: '/tmp/a\nb'},
+  ])('with %j is none', (wrong) => {
+    const right = {base_url: '/', hostname: 'node7', port: 8888, secure: false, sock: '', token: 't', root_dir: '/work'}
+    expect(readRuntimeFile(JSON.stringify(right))).not.toBeNull()
+    expect(readRuntimeFile(JSON.stringify({...right, ...wrong}))).toBeNull()
+  })
+
+  test('with a token or a folder of several lines has neither', () => {
+    const file = {base_url: '/', hostname: 'node7', port: 8888, token: 'a\nb', root_dir: '/a\u001b[2J'}
+    expect(readRuntimeFile(JSON.stringify(file))).toMatchObject({token: null, directory: null})
+  })
+
   test('that is none, or only half written', () => {
     for (const text of ['', '{"port": 88', 'null', '[]', '{"port": "8888"}', '"x"']) expect(readRuntimeFile(text)).toBeNull()
   })

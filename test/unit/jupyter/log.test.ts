@@ -23,6 +23,16 @@ describe('servers that run', () => {
     expect(readLog(fixture(name))).toMatchObject({state: 'ready', server})
   })
 
+  it.each(['http://n1:8888//evil.example/', 'http://n1:8888/@evil.example/', 'http://n1:8888/\\evil/', 'http+unix://relative.sock/'])('never at %s', (url) => {
+    const read = readLog(`[I 2026-01-01 00:00:00.000 ServerApp] ${url}\n`)
+    expect(read.state === 'ready' ? read.server.endpoint : null).toBeNull()
+  })
+
+  it.each(['-oProxyCommand=id', '$(id)', "a'b"])('never on a host that is called %s', (host) => {
+    const read = readLog(`[I 2026-01-01 00:00:00.000 ServerApp] http://${host}:8888/\n`)
+    expect(read.state === 'ready' ? read.server.endpoint : null).toBeNull()
+  })
+
   it.each<[string, string, object]>([
     ['IPython 0.13', '[NotebookApp] The IPython Notebook is running at: http://127.0.0.1:8888/', {endpoint: at('127.0.0.1', 8888), token: null}],
     [

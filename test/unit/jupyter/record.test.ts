@@ -61,6 +61,21 @@ describe('parseRecord', () => {
     expect(parseRecord(odd)).toEqual(parseRecord(START))
   })
 
+  it.each([
+    'node -oProxyCommand=id', 'node $(id)', "node a'b", 'node node1;id', 'node a b', 'node [::1]', 'name `id`', 'name -p', 'job 7;id', 'job -u', 'queue -o', 'address $(id) fe80::1%$(id) 1.2.3',
+    'slots 99999999', 'tmpdir relative', 'gpus \x1b[2J', 'hostkey ssh-ed25519 AAAA AAAA', 'hostkey ssh-ed25519 $(id)', 'endpoint socket relative', 'endpoint socket /tmp/\x07', 'endpoint tcp -x 80',
+    'endpoint tcp $(id) 80', 'endpoint tcp n1 0', 'endpoint tcp n1 70000', 'app ../x', 'base-url "//evil"', 'base-url "/\\\\evil/"', 'base-url "@evil/"', 'version "\\u001b[2J"', 'started 9999999999999999', 'ended 99999999999999',
+    'signal -9 x', 'start a b', 'leg ../x listening 127.0.0.1 80', 'leg r-1 listening $(id) 80', 'leg r-1 listening 127.0.0.1 0', 'leg a/b failed x',
+  ])('takes nothing from %j', (line) => {
+    const before = parseRecord(START)!
+    const after = parseRecord(`${START}${line}\n`)!
+    expect({...after, addresses: after.addresses.length}).toEqual({...before, addresses: line.startsWith('address') ? 0 : before.addresses.length})
+  })
+
+  it('hears that the job has ended, whatever its last words hold', () => {
+    expect(parseRecord(`${START}end 1 setup-failed \x1b[2Jfailed\n`)?.end).toMatchObject({code: 1, reason: 'setup-failed'})
+  })
+
   it('reads how it ended', () => {
     expect(parseRecord(`${START}signal USR1\nsignal USR2\nend 0 deleted ended by signal USR2\n`)).toMatchObject({signals: ['USR1', 'USR2'], end: {code: 0, reason: 'deleted', text: 'ended by signal USR2'}})
     expect(parseRecord(`${START}end 3 jupyter-exited\n`)?.end).toEqual({code: 3, reason: 'jupyter-exited', text: ''})

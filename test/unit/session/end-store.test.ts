@@ -1,7 +1,8 @@
-import {mkdtemp, readdir, rm, stat, utimes, writeFile} from 'node:fs/promises'
+import {mkdtemp, readdir, readFile, rm, stat, utimes, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
+import * as z from 'zod'
 import {endStore} from '../../../src/session/end-store.ts'
 
 let dir: string
@@ -10,6 +11,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(dir, {recursive: true}))
 
+const shape = z.object({name: z.string(), cluster: z.string(), jobId: z.string().nullable(), reason: z.string()})
 const end = (name: string, cluster = 'hpc', jobId = '1') => ({name, cluster, jobId, reason: `${name} was deleted`})
 /** Makes it look as if it had ended so long ago. */
 async function age(name: string, days: number): Promise<void> {
@@ -19,7 +21,7 @@ async function age(name: string, days: number): Promise<void> {
 const any = {name: null, cluster: null}
 
 test('the latest one is found, or the one of a name, a job number or a cluster', async () => {
-  const ends = endStore(dir)
+  const ends = endStore(dir, shape)
   expect(await ends.latest(any)).toBeNull()
   await ends.note(end('first'))
   await age('first', 1)
@@ -33,7 +35,7 @@ test('the latest one is found, or the one of a name, a job number or a cluster',
 })
 
 test('it goes when its name is taken again, and after a week', async () => {
-  const ends = endStore(dir)
+  const ends = endStore(dir, shape)
   await ends.note(end('again'))
   await ends.forget('hpc', 'again')
   expect(await ends.latest(any)).toBeNull()
@@ -45,11 +47,32 @@ test('it goes when its name is taken again, and after a week', async () => {
 })
 
 test('a file that is cut short, and a place that is none, are no failure', async () => {
-  const ends = endStore(dir)
+  const ends = endStore(dir, shape)
   await ends.note(end('whole'))
   await writeFile(join(dir, 'ended', 'hpc', 'cut.json'), '{"na')
   expect(await ends.latest(any)).toEqual(end('whole'))
-  const nowhere = endStore(join(dir, 'ended', 'hpc', 'whole.json'))
+  const nowhere = endStore(join(dir, 'ended', 'hpc', 'whole.json'), shape)
   await nowhere.note(end('lost'))
   expect(await nowhere.latest(any)).toBeNull()
+})
+
+test('no name leads out of the folder, and what is no end is neither written nor believed', async () => {
+  const ends = endStore(dir, shape)
+  await writeFile(join(dir, 'precious.json'), 'precious')
+  for (const name of ['../../precious', '../../../precious']) {
+    await ends.note(end(name))
+    await ends.forget('hpc', name)
+    await ends.note(end('x', name))
+  }
+  expect(await readFile(join(dir, 'precious.json'), 'utf8')).toBe('precious')
+  expect((await readdir(dir)).sort()).toEqual(['ended', 'precious.json'])
+  await rm(join(dir, 'ended'), {recursive: true})
+  await ends.note({...end('odd'), reason: 7 as never})
+  expect(await ends.latest(any)).toBeNull()
+  await ends.note(end('good'))
+  const file = join(dir, 'ended', 'hpc', 'good.json')
+  for (const wrong of [{...end('good'), jobId: {}}, end('another'), end('good', 'other'), null]) {
+    await writeFile(file, JSON.stringify(wrong))
+    expect(await ends.latest(any)).toBeNull()
+  }
 })

@@ -16,10 +16,13 @@ beforeEach(async () => {
 })
 afterEach(() => rm(home, {recursive: true}))
 
+const ANOTHER = 'ffeeddccbbaa99887766554433221100'
+
 function facts(over: Partial<SessionFacts> = {}): SessionFacts {
+  const {name = 'otters-sing'} = over
   return {
-    version: 1, id: '00112233445566778899aabbccddeeff', name: 'otters-sing', cluster: 'hpc', host: 'me@head', hops: [{user: 'me', host: 'head', port: null}], jobId: '17',
-    jobName: 'jnode-otters-sing', slots: 2, memoryBytes: null, runSeconds: 3600, app: 'lab', remoteDir: '/home/me/.jnode/sessions/otters-sing', submittedAt: '2026-11-20T10:00:00.000Z',
+    version: 1, id: '00112233445566778899aabbccddeeff', name, cluster: 'hpc', host: 'me@head', hops: [{user: 'me', host: 'head', port: null}], jobId: '17',
+    jobName: `jnode-${name}`, slots: 2, memoryBytes: null, runSeconds: 3600, app: 'lab', remoteDir: `/home/me/.jnode/sessions/${name}`, submittedAt: '2026-11-20T10:00:00.000Z',
     startedAt: null, localPort: 8888, page: 'lab', gpus: null, token: 'a-token', ...over,
   }
 }
@@ -95,8 +98,8 @@ describe('keys that this version does not know', () => {
 
   test('of an earlier session of the same name are not', async () => {
     await store.save({...facts(), colour: 'blue'})
-    await store.save(facts({id: 'another'}))
-    expect(await store.load('hpc', 'otters-sing')).toEqual(facts({id: 'another'}))
+    await store.save(facts({id: ANOTHER}))
+    expect(await store.load('hpc', 'otters-sing')).toEqual(facts({id: ANOTHER}))
   })
 })
 
@@ -180,6 +183,37 @@ describe('a file that is not usable', () => {
     await spoil(whole.slice(0, -3))
     expect(JSON.stringify(await store.list())).not.toContain('a-token')
     expect(JSON.stringify(await rejectionOf(store.load('hpc', 'otters-sing')))).not.toContain('a-token')
+  })
+
+  test.each([
+    ['of another session', {name: 'moles-dig', jobName: 'jnode-moles-dig', remoteDir: '/home/me/.jnode/sessions/moles-dig'}, 'name'],
+    ['of another cluster', {cluster: 'other'}, 'cluster'],
+    ['with a name that leads elsewhere', {name: '../../x'}, 'name'],
+    ['with somebody else’s job', {jobName: 'precious'}, 'jobName'],
+    ['with a job number that is an option', {jobId: '-u'}, 'jobId'],
+    ['with another directory', {remoteDir: '/home/me'}, 'remoteDir'],
+    ['with a directory that is relative', {remoteDir: 'x/.jnode/sessions/otters-sing'}, 'remoteDir'],
+    ['with an id that is a pattern', {id: '.*'}, 'id'],
+    ['with a token that is more of a URL', {token: 't&x=y'}, 'token'],
+    ['with a page that leads out', {page: '@evil.example'}, 'page'],
+    ['with control characters', {gpus: '0\u001b[2J'}, 'gpus'],
+    ['with a moment that no calendar has', {startedAt: '2026-13-45T99:00:00Z'}, 'startedAt'],
+    ['with a limit beyond all calendars', {runSeconds: 1e300}, 'runSeconds'],
+    ['with a gateway that is an option', {hops: [{user: null, host: '-oProxyCommand=id', port: null}]}, 'hops.0.host'],
+    ['with a server at a name that is shell text', {foreign: {node: '$(id)', endpoint: {kind: 'tcp', host: '127.0.0.1', port: 8888}, baseUrl: '/', secure: false}}, 'foreign.node'],
+    ['with a server whose base path is a host', {foreign: {node: 'node1', endpoint: {kind: 'tcp', host: '127.0.0.1', port: 8888}, baseUrl: '@evil.example/', secure: false}}, 'foreign.baseUrl'],
+    ['with a server on a port that is none', {foreign: {node: 'node1', endpoint: {kind: 'tcp', host: '127.0.0.1', port: 88_888}, baseUrl: '/', secure: false}}, 'foreign.endpoint.port'],
+  ])('%s: not used', async (_what, over, key) => {
+    await spoil(JSON.stringify({...facts(), ...over}))
+    expect(await store.list()).toEqual({sessions: [], broken: [{file: fileOf(), why: `it lacks a right value for ${key}`}]})
+    expect(await rejectionOf(store.load('hpc', 'otters-sing'))).toMatchObject({code: 'config'})
+  })
+
+  test('a head’s address that is none is only forgotten', async () => {
+    await spoil(JSON.stringify({...facts(), headAddress: "'$(id)'"}))
+    expect(await store.load('hpc', 'otters-sing')).toEqual(facts())
+    await spoil(JSON.stringify({...facts(), headAddress: '192.0.2.7'}))
+    expect(await store.load('hpc', 'otters-sing')).toEqual(facts({headAddress: '192.0.2.7'}))
   })
 
   test('other files of the folder are nobody’s session', async () => {

@@ -11,8 +11,13 @@ import {failureOf} from '../expect-error.ts'
 let home: string
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "jnode-a user's-"))
+  made.push(home)
 })
-afterEach(() => rmSync(home, {recursive: true, force: true}))
+let made: string[] = []
+afterEach(() => {
+  for (const path of made) rmSync(path, {recursive: true, force: true})
+  made = []
+})
 
 /** The question put to a real sh. */
 function ask<T>({script, read}: Ask<T>): T {
@@ -22,7 +27,7 @@ function ask<T>({script, read}: Ask<T>): T {
 
 function facts(changes: Partial<SharedFacts> = {}): SharedFacts {
   return {
-    version: 1, id: '0123456789abcdef', name: 'nb', host: 'ada@head', jobId: '7', jobName: 'jnode-nb', slots: 1, memoryBytes: null, runSeconds: null,
+    version: 1, id: '0123456789abcdef0123456789abcdef', name: 'nb', host: 'ada@head', jobId: '7', jobName: 'jnode-nb', slots: 1, memoryBytes: null, runSeconds: null,
     app: 'lab', remoteDir: remoteDir(home, 'nb'), submittedAt: '2026-11-20T10:00:00.000Z', startedAt: null, localPort: 8888, page: 'lab', gpus: null, ...changes,
   }
 }
@@ -56,8 +61,8 @@ describe('a new session', () => {
 describe('what is read', () => {
   test('is all sessions, or the one named; a broken one is told of beside the others', () => {
     create()
-    create({name: 'b', id: 'b', remoteDir: remoteDir(home, 'b')})
-    create({name: 'c', id: 'c', remoteDir: remoteDir(home, 'c')})
+    create({name: 'b', jobName: 'jnode-b', remoteDir: remoteDir(home, 'b')})
+    create({name: 'c', jobName: 'jnode-c', remoteDir: remoteDir(home, 'c')})
     mkdirSync(join(home, '.jnode', 'sessions', 'empty'))
     truncateSync(join(home, '.jnode', 'sessions', 'b', 'session.json'), 30)
     writeFileSync(join(home, '.jnode', 'sessions', 'c', 'session.json'), '{"version": 2}')
@@ -70,6 +75,49 @@ describe('what is read', () => {
     ])
     expect(ask(readRemoteSessions('nb')).sessions).toHaveLength(1)
     expect(ask(readRemoteSessions('nope'))).toEqual({sessions: [], broken: []})
+  })
+
+  test.each([
+    ['a name that is lines of ssh configuration', {name: "* \\'\n  ProxyCommand sh -c id\nHost decoy \\'"}, 'name'],
+    ['a name that leads elsewhere', {name: '../../../../../.config/Code/User/settings'}, 'name'],
+    ['another session’s name', {name: 'other'}, 'name'],
+    ['another job’s name', {jobName: 'precious'}, 'jobName'],
+    ['another directory', {remoteDir: '/home/ada'}, 'remoteDir'],
+    ['a job number with more behind it', {jobId: '7; id'}, 'jobId'],
+    ['an id that fits every directory', {id: ''}, 'id'],
+    ['a page that goes to another host', {page: '@evil.example/'}, 'page'],
+    ['a port that is none', {localPort: 0}, 'localPort'],
+    ['an app that plays with the terminal', {app: 'lab\u009b2J'}, 'app'],
+    ['a time that is no time', {submittedAt: 'yesterday'}, 'submittedAt'],
+  ])('with %s is broken', (_, changes, key) => {
+    create()
+    writeFileSync(at('session.json'), JSON.stringify({...facts(), ...changes}))
+    expect(ask(readRemoteSessions())).toEqual({sessions: [], broken: [{name: 'nb', why: `session.json lacks a right value for ${key}`}]})
+    expect(ask(readRemoteSessions('nb')).sessions).toEqual([])
+  })
+
+  test('holds nothing of what only this computer knows', () => {
+    create()
+    const foreign = {node: 'node1', endpoint: {kind: 'tcp', host: '127.0.0.1', port: 8888}, baseUrl: '@evil.example/', secure: false}
+    writeFileSync(at('session.json'), JSON.stringify({...facts(), foreign, headAddress: '$(id)', hops: [{host: '-o'}], cluster: 'other', token: 'x'}))
+    expect(ask(readRemoteSessions()).sessions.map((session) => session.facts)).toEqual([facts()])
+  })
+
+  test('without a token is broken, for then anybody could show its proof', () => {
+    create()
+    truncateSync(at('token'), 0)
+    expect(ask(readRemoteSessions()).broken).toEqual([{name: 'nb', why: 'its token is missing or is none'}])
+  })
+
+  test('is not another session than the one that was asked for', () => {
+    create()
+    const {script, read} = readRemoteSessions('other')
+    expect(ask({script: script.replace('for dir in other', 'for dir in *'), read})).toEqual({sessions: [], broken: []})
+  })
+
+  test.each(['', 'relative', '/tmp/a\tb'])('below a home directory that is %j is refused in one sentence', (wrong) => {
+    home = wrong
+    expect(failureOf(() => ask(readRemoteSessions()))).toMatchObject({code: 'remote-storage', message: `HOME on the head node must be an absolute path, not ${JSON.stringify(wrong)}`})
   })
 
   test('is nothing where there never was a session', () => {

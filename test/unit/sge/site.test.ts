@@ -78,6 +78,13 @@ describe('the way to qsub', () => {
   })
 })
 
+test.each(['', 'relative'])('a HOME that is %j is refused in one sentence', (HOME) => {
+  const head = headNode()
+  install(head, 'bin')
+  const {message, code} = failureOf(() => head.ask(discoverSite(NOTHING), {SGE_ROOT: '/opt/sge', HOME}))
+  expect({message, code}).toEqual({message: expect.stringMatching(new RegExp(`^HOME on \\S+ must be an absolute path, not "${HOME}"$`)) as string, code: 'remote-storage'})
+})
+
 describe('no Grid Engine', () => {
   test('no qsub at all: what was tried', () => {
     const head = headNode()
