@@ -37,7 +37,7 @@ describe('parseRecord', () => {
       start: null, jobId: '4711', queue: null, node: 'node1', names: ['node1', 'node1.cluster'], addresses: ['192.0.2.2', 'fd00::2'], slots: 8, tmpdir: '/tmp/4711.1.all.q', gpus: 'CUDA_VISIBLE_DEVICES=0,1 SGE_HGR_gpu=0 1',
       hostKeys: [{type: 'ssh-ed25519', key: 'AAAAC3NzaC1lZDI1NTE5AAAAIBRiIMIG0VZlE1wjaFPzXlLHshagYABTah31dvbs4AwW'}, {type: 'ssh-rsa', key: 'AAAAB3NzaC1yc2E='}],
       endpoint: {kind: 'socket', path: '/tmp/4711.1.all.q/jnode/sock'},
-      app: null, listening: false, baseUrl: null, version: null, startedAt: 1_795_230_660_000, endedAt: null, signals: [], legs: {}, end: null,
+      app: null, listening: false, baseUrl: null, version: null, startedAt: 1_795_230_660_000, endedAt: null, signals: [], silentKernels: [], legs: {}, end: null,
     })
     expect(parseRecord(START + READY)).toMatchObject({app: 'lab', listening: true, baseUrl: '/', version: '2.14.2'})
   })
