@@ -108,7 +108,6 @@ function newState(hop: Hop, {tools, prompter, secrets, signal, tell}: AuthDeps):
     accepted: 0,
     needsPerson: false,
     canAsk: prompter.canAsk && !hop.batchMode,
-    unattended: prompter.unattended ?? false,
     async ask(question) {
       state.onWaiting(true)
       try {

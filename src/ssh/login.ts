@@ -49,8 +49,6 @@ export interface Login {
   /** More is asked for than one password: a login of this kind needs the user each time. */
   needsPerson: boolean
   canAsk: boolean
-  /** A program answers: not to be asked without end. */
-  unattended: boolean
   ask(question: Omit<Question, 'hop'>): Promise<string>
 }
 

@@ -54,6 +54,19 @@ test('20 cuts cost one login each per hop, and not one refused attempt', async (
   }, {flags: '--node node1'})
 })
 
+test.each(['ssh2', 'openssh'])('home directories are away for 15 s, by %s: the key that is refused meanwhile is tried again, and nobody is needed', async (transport) => {
+  onTestFinished(async () => void (await lab.exec('gateway', 'root', 'mv -n /home/alice/.ssh.away /home/alice/.ssh; true', {cwd: '/'})))
+  await through(lab, 'away', async ({tunnelIs}) => {
+    await lab.exec('gateway', 'root', 'mv /home/alice/.ssh /home/alice/.ssh.away', {cwd: '/'})
+    await lab.endSessions('gateway')
+    await tunnelIs('reconnecting')
+    await seconds(15)
+    await tunnelIs('reconnecting', 1000)
+    await lab.exec('gateway', 'root', 'mv /home/alice/.ssh.away /home/alice/.ssh', {cwd: '/'})
+    await tunnelIs('connected')
+  }, {flags: `--host head --transport ${transport}`})
+})
+
 test.each(['ssh2', 'openssh'])('with a second factor, by %s: 20 changes of the network and not one attempt, until its owner says `connect`', async (transport) => {
   const codes = ['31415926', '27182818']
   const file = ['JBSWY3DPEHPK3PXPJBSWY3DPEH', '" TOTP_AUTH', ...codes, ''].join('\n')
