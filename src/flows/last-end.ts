@@ -10,7 +10,7 @@ import {viewOf, type SessionView} from './session-view.ts'
 
 const text = (rule: (value: string) => boolean) => z.string().refine(rule)
 
-/** What a file must hold to be told as the end of a session; values that a later version adds are left as they are. */
+/** What a file must hold to be told as the end of a session. Older versions wrote less and later ones write more. */
 export const endedViewShape = z.looseObject({
   name: text(isSessionName),
   cluster: text(isLine),
@@ -21,7 +21,6 @@ export const endedViewShape = z.looseObject({
   node: text(isHostName).nullable(),
   slots: z.number().nullable(),
   gpus: text(isLine).nullable(),
-  kernelTransport: z.enum(['ipc', 'tcp']).nullable(),
   route: z.null(),
   routes: z.null(),
   localPort: z.null(),
@@ -35,7 +34,8 @@ export const endedViewShape = z.looseObject({
   keeperPid: z.null(),
   lastActivityAt: text(isTimestamp).nullable(),
   busy: z.boolean().nullable(),
-}) satisfies z.ZodType<SessionView>
+  kernelTransport: z.enum(['ipc', 'tcp']).nullable().optional(),
+}) as unknown as z.ZodType<SessionView>
 
 /** Notes how a session ended that was tidied up. */
 export function noteEnd({facts, way}: OpenSession, reason: JnodeError, {ends, clock}: Deps): Promise<void> {

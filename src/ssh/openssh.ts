@@ -36,10 +36,10 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
     if (words.length === 0) return {words, gateway: null}
     const gate = hops.at(-2)
     if (!gate) return {words: (await isOneOfSeveral(hop, hop.address!)) ? words : [], gateway: null}
-    // One login to it, as without: the head is reached over this one.
+    // One login to it, as without, and in the same name: the head is reached over this one.
     const theirs = gate.controlPath === null ? null : await joinMaster(gate.controlPath, {env, label: gate.label})
     const way = hops.slice(0, -1).map(({user, alias, port}) => ({user, host: alias, port}))
-    const gateway = theirs ?? (await openMaster([...signsOfLife(gate), ...argumentsFor(way)], options(gate, signal)))
+    const gateway = theirs ?? (await openMaster([...signsOfLife(gate), ...argumentsFor(way)], options(hop, signal)))
     return {words: (await addressBehind(gateway, hop, signal)) === null ? [] : words, gateway}
   }
   return {

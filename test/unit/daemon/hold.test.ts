@@ -15,7 +15,7 @@ import {rejectionOf} from '../expect-error.ts'
 const never = new Promise<never>(() => {})
 
 const facts: SessionFacts = {
-  version: 1, id: 'a', name: 't1', cluster: 'c1', hops: [], host: 'alice@head', jobId: '7', jobName: 'jnode-t1', slots: 1, memoryBytes: null, runSeconds: null,
+  version: 1, id: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', name: 't1', cluster: 'c1', hops: [], host: 'alice@head', jobId: '7', jobName: 'jnode-t1', slots: 1, memoryBytes: null, runSeconds: null,
   app: 'lab', remoteDir: '/home/alice/.jnode/sessions/t1', submittedAt: '2026-11-20T23:40:48.000Z', startedAt: null, localPort: 8889, page: 'lab', gpus: null, token: 'secret',
 }
 
