@@ -21,18 +21,19 @@ export function fetchOver(open: () => Promise<Duplex>): Fetch {
   }
 }
 
-/** What is opened too late is closed again. */
-async function within(signal: AbortSignal, opening: Promise<Duplex>): Promise<Duplex> {
-  const aborted = new Promise<never>((_, reject) => {
-    const fail = () => reject(signal.reason as Error)
-    if (signal.aborted) fail()
-    else signal.addEventListener('abort', fail, {once: true})
-  })
+/** The stream, unless the signal is aborted first: what is opened too late is closed again. */
+export async function within(signal: AbortSignal, opening: Promise<Duplex>): Promise<Duplex> {
+  let fail!: () => void
+  const aborted = new Promise<never>((_, reject) => (fail = () => reject(signal.reason as Error)))
+  if (signal.aborted) fail()
+  signal.addEventListener('abort', fail, {once: true})
   try {
     return await Promise.race([opening, aborted])
   } catch (error) {
     opening.then((stream) => stream.destroy(), () => {})
     throw error
+  } finally {
+    signal.removeEventListener('abort', fail)
   }
 }
 

@@ -13,12 +13,23 @@ import type {OpenSession} from './open-session.ts'
 import {EAGER} from './pace.ts'
 import {isAnotherStart, reachServer, type FoundWay} from './reach-server.ts'
 import {needsPerson, personNeeded, relink} from './relink.ts'
+import {Stranger} from './route-context.ts'
 import {littleTimeLeft} from './warn-of-end.ts'
 import {watchJob} from './watch-job.ts'
 
 /** Told to the browser, which hears nothing else now. */
 export function lostPage(facts: SessionFacts, {clock}: Pick<Deps, 'clock'>, retryAt: number | null): Away {
   return {lines: ['The connection to the cluster was lost.', 'jnode is connecting again by itself; notebooks and kernels go on meanwhile.', ...timeLeft(facts, clock.now())], retryAt}
+}
+
+/** Told while the server itself is asked, which may be a moment. */
+export function silentPage(): Away {
+  return {lines: ['The server of this session does not answer just now.', 'It may be busy, or it has ended; jnode asks it again by itself, and opens it here as soon as it answers.'], retryAt: null}
+}
+
+/** Told when another program listens where the server did. */
+export function strangerPage(retryAt: number | null): Away {
+  return {lines: ['Another program answers in place of this session’s server.', 'jnode sends nothing there, and looks for your own server again by itself; `jnode status` says more.'], retryAt}
 }
 
 function timeLeft(facts: SessionFacts, now: number): string[] {
@@ -31,16 +42,19 @@ export interface ComeBackOptions {
   signal: AbortSignal
   /** Nothing is to be heard over the connection any more. */
   linkDead: boolean
-  onTunnel(state: TunnelState): void
+  /** Who has answered in the server's place, in words. */
+  stranger: string | null
+  onTunnel(state: TunnelState, why?: string | null): void
 }
 
 /**
  * Finds a way again, until one works: over the connection where that stands, which costs no login, else over a new one.
  * Never asks anybody: where a secret is needed it waits for `jnode connect` instead.
  */
-export async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, linkDead, onTunnel}: ComeBackOptions): Promise<void> {
+export async function comeBack(session: OpenSession, deps: Deps, {signal, cluster, linkDead, onTunnel, ...options}: ComeBackOptions): Promise<void> {
   const {tunnel, facts} = session
   let stands = !linkDead
+  let {stranger} = options
   const attempt = async (turn: AbortSignal) => {
     stands &&= await isAlive(session.link, turn)
     if (stands) await session.way.close()
@@ -50,12 +64,13 @@ export async function comeBack(session: OpenSession, deps: Deps, {signal, cluste
       stands = true
     }
     session.way = await reach(session, deps, turn).catch((error: unknown) => {
+      if (error instanceof Stranger) onTunnel('reconnecting', (stranger = error.message))
       // Without the login to the node that carried it, it is no matter of time.
       throw (session.way.node === null ? null : personNeeded(error)) ?? error
     })
   }
   try {
-    await relink(attempt, deps, {signal, onPause: (retryAt) => tunnel.away(lostPage(facts, deps, retryAt))})
+    await relink(attempt, deps, {signal, onPause: (retryAt) => tunnel.away(stranger === null ? lostPage(facts, deps, retryAt) : strangerPage(retryAt))})
   } catch (error) {
     if (!needsPerson(error)) throw error
     onTunnel('needs-login')
@@ -70,7 +85,7 @@ export async function comeBack(session: OpenSession, deps: Deps, {signal, cluste
     // But its owner may log in for another session.
     session.link = await whenLent(cluster, deps, signal)
     onTunnel('reconnecting')
-    await comeBack(session, deps, {signal, cluster, linkDead: false, onTunnel})
+    await comeBack(session, deps, {signal, cluster, linkDead: false, stranger: null, onTunnel})
   }
 }
 

@@ -104,7 +104,10 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
     const session: Submitted = {facts, link, engine, user: site.user}
     try {
       const way = await waitForServer(session, {cluster, tunnel, signal, onWaiting: input.onWaiting, answer: input.answer, otherwise: 'leave it as it is'}, deps)
-      if (facts.foreign) await tellOfLogin(facts, jupyterApi(apiOver(way.open, {...facts, baseUrl: facts.foreign.baseUrl})), deps)
+      if (facts.foreign) {
+        const {baseUrl} = facts.foreign
+        await tellOfLogin(facts, (token) => jupyterApi(apiOver(way.open, {...facts, token, baseUrl})), deps)
+      }
       // Two at the same moment: the first one keeps the session, and its port stays in the file.
       if (await deps.keepers.find(cluster.name, facts.name)) throw taken(facts.name)
       await saveReady(session, deps, signal)

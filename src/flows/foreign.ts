@@ -13,6 +13,7 @@ import type {Job} from '../sge/qstat.ts'
 import type {Clock} from '../time.ts'
 import type {Answer, ClusterLink, Deps} from './deps.ts'
 import {foreignServer, serverLabel} from './foreign-server.ts'
+import {Stranger} from './route-context.ts'
 
 type Foreign = NonNullable<SessionFacts['foreign']>
 
@@ -107,14 +108,26 @@ export async function foreignAnswers({secure}: Foreign, api: JupyterApi, {clock,
       return
     } catch (error) {
       if (!(error instanceof JnodeError) || error.code !== 'connection-lost' || clock.now() > deadline) throw error
+      if (error.cause instanceof Stranger) throw error.cause
     }
     await clock.sleep(200, signal)
   }
 }
 
-/** One that asks for a password, or has another token than it once had: the browser shows its login page. */
-export async function tellOfLogin(facts: SessionFacts, api: JupyterApi, {tell}: Pick<Deps, 'tell'>): Promise<void> {
-  if (facts.foreign!.secure || (await api.letsIn().catch(() => true))) return
-  facts.token = ''
-  tell({kind: 'warning', text: `The Jupyter of job ${facts.jobId} asks for its password`, hint: 'Its page in the browser asks you for it.'})
+/**
+ * Tells of one that asks for a password, or has another token than it once had (the browser shows its login page), and
+ * of one that asks nobody for anything. `apiWith`: its interface, asked with this token.
+ */
+export async function tellOfLogin(facts: SessionFacts, apiWith: (token: string) => Pick<JupyterApi, 'letsIn'>, {tell}: Pick<Deps, 'tell'>): Promise<void> {
+  const {jobId, foreign, token} = facts
+  const {node, endpoint, secure} = foreign!
+  if (secure) return
+  const isOpen = await apiWith('').letsIn().catch(() => null)
+  if (isOpen) {
+    const who = endpoint.kind === 'tcp' ? `everybody on ${node}` : 'everybody who can open a connection to it'
+    tell({kind: 'warning', text: `The Jupyter of job ${jobId} has no token and no password: ${who} can run programs as you`, hint: 'Start it with a token or a password; without either, connect only where you trust everybody.'})
+  } else if (isOpen === false && (token === '' || !(await apiWith(token).letsIn().catch(() => true)))) {
+    facts.token = ''
+    tell({kind: 'warning', text: `The Jupyter of job ${jobId} asks for its password`, hint: 'Its page in the browser asks you for it.'})
+  }
 }

@@ -2,14 +2,16 @@
  * Holding a session's tunnel: connected → lost → retry → gone. Ends when the job has ended, when somebody says
  * `disconnect` or `stop`, or when the signal aborts; the job stays unless it ended by itself or was stopped.
  */
+import type {Duplex} from 'node:stream'
 import {messageOf, JnodeError, whenAborted} from '../errors.ts'
 import {tellCalls} from './calls.ts'
 import {ALIVE_WITHIN_MS, isAlive} from './alive.ts'
-import {comeBack, lostPage} from './come-back.ts'
+import {comeBack, lostPage, silentPage, strangerPage} from './come-back.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
 import {noteEnd} from './last-end.ts'
 import {isAnotherStart} from './reach-server.ts'
 import {isOver} from './relink.ts'
+import {Stranger} from './route-context.ts'
 import {warnOfSilentKernels} from './silent-kernels.ts'
 import {tidyUp} from './stop.ts'
 import type {Deps} from './deps.ts'
@@ -17,6 +19,7 @@ import type {OpenSession} from './open-session.ts'
 import {GENTLE} from './pace.ts'
 import {watchJob, type JobWatch} from './watch-job.ts'
 import type {ClusterTarget} from '../config/cluster.ts'
+import type {Clock} from '../time.ts'
 
 /** `tidy`: nothing of the session is left on the cluster or here. */
 export type KeepEnd = {kind: 'job-ended'; reason: JnodeError; tidy: boolean} | {kind: 'closed'}
@@ -33,29 +36,42 @@ export interface KeepOptions {
 export interface KeptSession {
   /** The session as it is now: a reconnect replaces link and way. */
   current(): OpenSession
-  status(): Pick<KeeperStatus, 'tunnel' | 'reconnects' | 'route' | 'routes' | 'localPort'>
+  status(): Pick<KeeperStatus, 'tunnel' | 'reason' | 'reconnects' | 'route' | 'routes' | 'localPort'>
   readonly ended: Promise<KeepEnd>
 }
 
 export function keepSession(opened: OpenSession, deps: Deps, options: KeepOptions): KeptSession {
   const session = {...opened}
   let tunnelState: TunnelState = 'connected'
+  let reason: string | null = null
   let reconnects = 0
   const silentKernels = new Set<string>()
-  const setTunnel = (state: TunnelState) => {
+  const setTunnel = (state: TunnelState, why: string | null = null) => {
+    reason = why
     if (state === tunnelState) return
     tunnelState = state
     options.onTunnel(state)
+  }
+  const server: ServerEvents = {
+    silent() {
+      session.tunnel.away(silentPage())
+      setTunnel('reconnecting')
+    },
+    back() {
+      if (tunnelState !== 'connected') session.tunnel.route(session.way.open)
+      setTunnel('connected')
+    },
   }
 
   async function keep(): Promise<KeepEnd> {
     try {
       for (;;) {
-        const {why, linkDead} = await holdUntilLost(session, deps, options.signal, silentKernels)
-        session.tunnel.away(lostPage(session.facts, deps, null))
-        setTunnel('reconnecting')
-        deps.tell({kind: 'warning', text: `The connection was lost (${why}); reconnecting`})
-        await comeBack(session, deps, {...options, linkDead, onTunnel: setTunnel})
+        const {why, linkDead} = await holdUntilLost(session, deps, options.signal, server, silentKernels)
+        const stranger = why instanceof Stranger ? why.message : null
+        session.tunnel.away(stranger === null ? lostPage(session.facts, deps, null) : strangerPage(null))
+        setTunnel('reconnecting', stranger)
+        deps.tell({kind: 'warning', text: stranger === null ? `The connection was lost (${String(why)}); reconnecting` : `${stranger}: nothing is sent there; reconnecting`})
+        await comeBack(session, deps, {...options, linkDead, stranger, onTunnel: setTunnel})
         reconnects++
         setTunnel('connected')
         deps.tell({kind: 'note', text: 'Connected again'})
@@ -78,7 +94,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
   const ended = keep()
   return {
     current: () => session,
-    status: () => ({tunnel: tunnelState, reconnects, route: session.way.route, routes: session.way.trials, localPort: session.tunnel.port}),
+    status: () => ({tunnel: tunnelState, reason, reconnects, route: session.way.route, routes: session.way.trials, localPort: session.tunnel.port}),
     ended,
   }
 }
@@ -99,23 +115,23 @@ async function tidied(session: OpenSession, cluster: ClusterTarget, deps: Deps):
 }
 
 interface Loss {
-  why: string
+  why: string | Stranger
   /** Nothing more is to be heard over the connection; else it may stand, and only the way behind the head is lost. */
   linkDead: boolean
 }
 
 /** Resolves when the way to the server is lost; rejects when the job ended or the signal aborts. */
-async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSignal, silentKernels: Set<string>): Promise<Loss> {
+async function holdUntilLost(session: OpenSession, deps: Deps, signal: AbortSignal, server: ServerEvents, silentKernels: Set<string>): Promise<Loss> {
   const {link, way} = session
   const watch = watchJob({...session, head: link.head, clock: deps.clock, tell: deps.tell, signal}, GENTLE)
   void warnOfSilentKernels(watch, deps, silentKernels)
   const done = new AbortController()
   const held = AbortSignal.any([signal, done.signal])
-  const routeLost = listenForTheEnd(session, watch, held, deps)
+  const serverLost = watchServer(session, watch, server, deps, held)
   try {
     const linkLost = link.head.closed.then((why) => ({why, linkDead: true}))
     const silent = silentAfterUpheaval(session, deps, held)
-    const wayLost = Promise.race([way.lost, routeLost, startedAgain(session, watch)])
+    const wayLost = Promise.race([way.lost, serverLost, startedAgain(session, watch)])
     return await Promise.race([linkLost, silent, wayLost.then((why) => ({why, linkDead: false}))])
   } catch (error) {
     // The watch may notice first that the link is lost.
@@ -134,36 +150,63 @@ async function startedAgain({facts, way}: OpenSession, watch: JobWatch): Promise
   return `Grid Engine starts job ${facts.jobId} again`
 }
 
+interface ServerEvents {
+  /** Its stream has ended and no new one has shown yet that it is there: nothing goes there. */
+  silent(): void
+  back(): void
+}
+
 /**
- * One idle stream to the server, which says nothing: when the server dies the stream closes, so the end of a
- * job is noticed at once although Grid Engine is asked only now and then. Resolves with the reason when streams are
- * refused again and again although connection and job stand: then it is the route that is lost.
+ * One idle stream to the server: when the server dies the stream closes, so the end of a job is noticed at once although
+ * Grid Engine is asked only now and then. Whoever listens there after that must show first that it is the same server; one that
+ * has only closed an idle stream does so unnoticed. Resolves with the reason when streams are refused again and again although
+ * connection and job stand, or somebody else has the server's place: then it is the way that is lost.
  */
-async function listenForTheEnd({way}: OpenSession, watch: JobWatch, signal: AbortSignal, {clock}: Deps): Promise<string> {
+async function watchServer({way}: OpenSession, watch: JobWatch, server: ServerEvents, {clock}: Deps, signal: AbortSignal): Promise<string | Stranger> {
   let pauseMs = 2000
   let refusals = 0
-  while (!signal.aborted) {
+  for (let first = true; !signal.aborted; first = false) {
     const from = clock.now()
     let why = 'streams are closed at once'
     try {
-      const stream = await way.open()
-      await new Promise<void>((resolve) => {
-        stream.once('close', resolve).once('end', resolve).once('error', () => resolve())
-        void whenAborted(signal).then(resolve)
-        stream.resume()
-      })
-      stream.destroy()
+      // At first it has answered just now, and may take its time.
+      const stream = await (first ? way.open(signal) : promptly(way.open(signal), server, clock, signal))
+      if (!signal.aborted) server.back()
+      await untilOver(stream, signal)
     } catch (error) {
+      if (signal.aborted) break
+      server.silent()
+      if (error instanceof Stranger) return error
       why = messageOf(error)
     }
     refusals = clock.now() - from < LIVED_MS ? refusals + 1 : 0
     if (refusals > REFUSALS) return `route ${way.route}: ${why}`
     watch.nudge()
+    if (refusals === 0) continue
+    server.silent()
     await clock.sleep(pauseMs, signal).catch(() => {})
     // A job that goes on without its server must not have Grid Engine asked every two seconds for days.
     pauseMs = Math.min(GENTLE.firstMs, 2 * pauseMs)
   }
   return new Promise<never>(() => {})
+}
+
+async function untilOver(stream: Duplex, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    stream.once('close', resolve).once('end', resolve).once('error', () => resolve())
+    void whenAborted(signal).then(resolve)
+    stream.resume()
+  })
+  stream.destroy()
+}
+
+/** Longer than a server takes that is well; what comes in meanwhile waits for the same answer. */
+const PROMPT_MS = 1000
+
+async function promptly<T>(opening: Promise<T>, {silent}: ServerEvents, clock: Clock, signal: AbortSignal): Promise<T> {
+  const over = new AbortController()
+  void clock.sleep(PROMPT_MS, AbortSignal.any([over.signal, signal])).then(silent, () => {})
+  return opening.finally(() => over.abort())
 }
 
 /** A stream that ends sooner was never one to the server. */
@@ -175,7 +218,7 @@ async function silentAfterUpheaval({link, way}: OpenSession, {upheaval, clock, t
   for (;;) {
     const what = await upheaval(signal)
     // Any answer will do, also that nobody listens there.
-    const opening = way.open().then((stream) => stream.destroy(), () => {})
+    const opening = way.touch().then((stream) => stream.on('error', () => {}).destroy(), () => {})
     // A node that is silent, or a job that is suspended, says nothing of the connection to the head.
     const living = isAlive(link, signal)
     const silent = await Promise.race([opening.then(() => false), clock.sleep(ALIVE_WITHIN_MS, signal).then(() => true)])

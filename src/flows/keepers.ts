@@ -10,6 +10,8 @@ export interface KeeperStatus {
   name: string
   node: string
   tunnel: TunnelState
+  /** Why nothing is sent to the server although there is a connection, in words; not there from an older jnode. */
+  reason?: string | null
   localPort: number
   route: string
   /** What is known of the routes on this cluster; null from an older jnode. */

@@ -7,7 +7,7 @@ import type {JobRecord} from '../jupyter/record.ts'
 import type {Tunnel} from '../tunnel/tunnel.ts'
 import type {Endpoint} from '../ssh/remote.ts'
 import type {Deps} from './deps.ts'
-import {ROUTE_ORDER, routeNamed, type RouteTrial, type ServerWay} from './route-context.ts'
+import {ROUTE_ORDER, routeNamed, Stranger, type RouteTrial, type ServerWay} from './route-context.ts'
 import {findRoute, noRoute, type Ground, type RouteSearch} from './routes.ts'
 import type {Submitted} from './submit.ts'
 import type {JobWatch} from './watch-job.ts'
@@ -22,11 +22,16 @@ export interface ReachContext {
 }
 
 /** The way that was taken, and what is known of all the others. */
-export interface FoundWay extends ServerWay {
+export interface FoundWay extends Omit<ServerWay, 'lost'> {
+  /** As of the way; a stranger who has answered in the server's place says so. */
+  lost: Promise<string | Stranger>
   /** Of which of the job's starts the server is; null where that is not known. */
   start: string | null
   trials: RouteTrial[]
 }
+
+/** A server on a port has no socket to be reached by: the way to it says nothing of the others. */
+const isUsual = ({facts, endpoint}: Pick<Ground, 'facts' | 'endpoint'>) => !facts.foreign && endpoint.kind === 'socket'
 
 /** Finds a route to the job's server, proves that it is ours, and routes the tunnel to it. Follows the endpoint if it moves. Throws `no-route`. */
 export async function reachServer({session: {facts, link}, watch, tunnel, signal, again = false}: ReachContext, deps: RouteDeps): Promise<FoundWay> {
@@ -49,7 +54,7 @@ export async function reachServer({session: {facts, link}, watch, tunnel, signal
       const trials = allTrials(found, (memory?.trials ?? []) as RouteTrial[])
       const route = found.way?.route ?? null
       // The first of all needs no memory.
-      if (asked === null && !again && !facts.foreign) await deps.routes.save(facts.cluster, route === ROUTE_ORDER[0] ? null : {route, trials})
+      if (asked === null && !again && isUsual(ground)) await deps.routes.save(facts.cluster, route === ROUTE_ORDER[0] ? null : {route, trials})
       if (found.way === null) throw noRoute(found, ground)
       const way = lostWhenRefused(found.way)
       tunnel.route(way.open)
@@ -64,18 +69,23 @@ export async function reachServer({session: {facts, link}, watch, tunnel, signal
 
 const REFUSALS = 3
 
-/** The way, lost also when streams are refused one after the other although nothing that it goes over has ended, as by a firewall. */
-function lostWhenRefused(way: ServerWay): ServerWay {
+/**
+ * The way, lost also when streams are refused one after the other although nothing that it goes over has ended, as by a firewall; and
+ * at once when somebody else has answered one.
+ */
+function lostWhenRefused(way: ServerWay): Omit<FoundWay, 'start' | 'trials'> {
   let refusals = 0
-  let lose!: (why: string) => void
-  const refused = new Promise<string>((resolve) => (lose = resolve))
-  const open: ServerWay['open'] = async () => {
+  let lose!: (why: string | Stranger) => void
+  const refused = new Promise<string | Stranger>((resolve) => (lose = resolve))
+  const open: ServerWay['open'] = async (signal) => {
     try {
-      const stream = await way.open()
+      const stream = await way.open(signal)
       refusals = 0
       return stream
     } catch (error) {
-      if (++refusals === REFUSALS) lose(`route ${way.route}: ${messageOf(error)}`)
+      if (signal?.aborted) throw error
+      if (error instanceof Stranger) lose(error)
+      else if (++refusals === REFUSALS) lose(`route ${way.route}: ${messageOf(error)}`)
       throw error
     }
   }
@@ -90,7 +100,7 @@ export function isAnotherStart({record}: {record: Pick<JobRecord, 'start'> | nul
 /** The one route that was asked for or worked last on this cluster, else the first of all; null where it does not work. */
 export async function knownRoute(ground: Ground, deps: Pick<Deps, 'routes'>): Promise<ServerWay | null> {
   const memory = await deps.routes.load(ground.facts.cluster)
-  const asked = routeNamed(ground.facts.route) ?? routeNamed(memory?.route) ?? ROUTE_ORDER[0]
+  const asked = routeNamed(ground.facts.route) ?? routeNamed(memory?.route) ?? (ground.endpoint.kind === 'socket' ? 'socket' : 'node')
   return (await findRoute(ground, {asked, last: null})).way
 }
 

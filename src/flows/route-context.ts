@@ -1,15 +1,14 @@
 /** What each route is tried with, and how a trial is told: what was seen, and what to ask the cluster's support for. */
 import type {Duplex} from 'node:stream'
-import {JnodeError, messageOf} from '../errors.ts'
+import {JnodeError} from '../errors.ts'
 import {fetchOver} from '../http.ts'
-import {jupyterApi, type ApiOptions} from '../jupyter/api.ts'
+import type {ApiOptions} from '../jupyter/api.ts'
 import type {JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import type {Endpoint, Remote} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
 import type {OpenToServer} from '../tunnel/tunnel.ts'
 import type {ClusterLink, Deps} from './deps.ts'
-import {foreignAnswers} from './foreign.ts'
 import type {JobWatch} from './watch-job.ts'
 
 /** All routes, the safest first. */
@@ -36,7 +35,10 @@ export interface ServerWay {
   node: Remote | null
   nodeName: string
   endpoint: Endpoint
+  /** Each stream has shown that the server is at its other end, and may carry anything. */
   open: OpenToServer
+  /** A stream that has shown nothing: to see whether one opens, and never to be written to. */
+  touch(): Promise<Duplex>
   /** Settles with the reason when the way is lost although the connection to the head may stand. */
   lost: Promise<string>
   /** Ends what was opened for it. The end of the connection to the head does the same. */
@@ -63,83 +65,21 @@ export function closed(seen: string, ask: string | null, cause?: unknown): Jnode
   return new JnodeError('no-route', seen, {...(ask === null ? {} : {hint: ask}), cause})
 }
 
-/** Another one answers where the server should: no other route leads to ours. */
+/** Another one answers where the server should, or could at any moment: no other route leads to ours. */
 export class Stranger extends JnodeError {
-  constructor(message: string) {
-    super('no-route', message, {hint: 'Stop this session and start it again.'})
+  constructor(message: string, hint = 'Stop this session and start it again.') {
+    super('no-route', message, {hint})
   }
+}
+
+/** Somebody else's server in the place of ours. */
+export function notOurs(nodeName: string, why?: string): Stranger {
+  return new Stranger(`Something that is not this session’s Jupyter answers in its place on ${nodeName}${why === undefined ? '' : ` (${why})`}`)
 }
 
 /** Who a server is asked as, and over which way. `baseUrl` names the local port only because that is what a browser would send. */
 export function apiOver(open: OpenToServer, {token, localPort, baseUrl = '/'}: {token: string; localPort: number | null; baseUrl?: string}): ApiOptions {
   return {baseUrl: `http://127.0.0.1:${localPort ?? 8888}${baseUrl}`, token, fetch: fetchOver(open)}
-}
-
-export type Proof = {works: true} | {works: false; /** Streams were refused, in place of being opened and closed. */ refused: boolean; why: string}
-
-const PROBE_MS = 80
-const ANSWER_MS = 10_000
-/** A server that listens and cannot be reached for so long and so often is not reached by this route. */
-const GRACE_MS = 1500
-const GRACE_TRIES = 8
-/** Where each try takes long, as with a firewall that says nothing, fewer will do. */
-const SLOW_MS = 3000
-
-/**
- * Asks through a route until our server answers and takes our token; waits as long as it does not listen yet. Throws
- * `no-route` when another one answers.
- */
-export async function prove(open: OpenToServer, context: RouteContext): Promise<Proof> {
-  const {facts, watch, signal, deps: {clock}} = context
-  let refusal: string | null = null
-  const attempt: OpenToServer = async () => {
-    refusal = null
-    try {
-      return await open()
-    } catch (error) {
-      refusal = messageOf(error)
-      throw error
-    }
-  }
-  if (facts.foreign) return proveForeign(attempt, () => refusal, context)
-  const api = jupyterApi(apiOver(attempt, facts))
-  let strangers = 0
-  let since: number | null = null
-  let tries = 0
-  for (;;) {
-    const from = clock.now()
-    const who = await api.identify({signal, timeoutMs: ANSWER_MS})
-    if (who.kind === 'ours') {
-      await api.status({signal, timeoutMs: ANSWER_MS})
-      return {works: true}
-    }
-    if (who.kind === 'foreign' && ++strangers > 20) {
-      throw new Stranger(`Something that is not this session’s Jupyter answers at its endpoint (${who.why})`)
-    }
-    // An open stream without an answer is a server that is busy or suspended, and no fault of the route.
-    const isSilent = refusal === null && clock.now() - from >= ANSWER_MS
-    if (watch.view.record?.listening && !isSilent) {
-      since ??= from
-      const spent = clock.now() - since
-      if ((++tries > GRACE_TRIES && spent > GRACE_MS) || spent > SLOW_MS) return {works: false, refused: refusal !== null, why: refusal ?? who.why}
-    }
-    await clock.sleep(PROBE_MS, signal)
-  }
-}
-
-const REFUSALS = 10
-
-/** A server of somebody else's shows no proof; it listens already, so a refused stream is soon final. */
-async function proveForeign(open: OpenToServer, refusal: () => string | null, {facts, signal, deps: {clock}}: RouteContext): Promise<Proof> {
-  for (let tries = 1; ; tries++) {
-    const stream = await open().catch(() => null)
-    stream?.on('error', () => {}).destroy()
-    if (stream) break
-    if (tries === REFUSALS) return {works: false, refused: true, why: refusal() ?? 'it does not open'}
-    await clock.sleep(PROBE_MS, signal)
-  }
-  await foreignAnswers(facts.foreign!, jupyterApi(apiOver(open, {...facts, baseUrl: facts.foreign!.baseUrl})), {clock, signal})
-  return {works: true}
 }
 
 /** The promise's value, or `no-route` after so many milliseconds. */

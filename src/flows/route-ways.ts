@@ -4,11 +4,13 @@ import type {JnodeError} from '../errors.ts'
 import type {Endpoint, Remote} from '../ssh/remote.ts'
 import type {OpenToServer} from '../tunnel/tunnel.ts'
 import {onNode} from '../tunnel/ssh-leg.ts'
-import {headAddresses, openHeadLeg, openReverseLeg, sshPlace, type Reached} from './ssh-legs.ts'
+import {headAddresses, headRefused, openHeadLeg, openReverseLeg, sshPlace, type Reached} from './ssh-legs.ts'
 import {dropLeg, openRelay, type Relay} from './legs.ts'
-import {checkListenerOwner, whoListens} from './listener-owner.ts'
-import {closed, hostOf, openedWithin, prove, type Proof, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
+import {checkPlace, type OnNode} from './place-owner.ts'
+import {prove, type Proof} from './prove.ts'
+import {closed, hostOf, openedWithin, type RouteContext, type RouteName, type ServerWay} from './route-context.ts'
 import {noDirectStream, noPortsOnNode, noSocketsOnNode, noStreamsOnHead, noStreamsOnNode} from './route-refusals.ts'
+import {provenStreams} from './sure-streams.ts'
 
 /** `asking`: whether a person may be asked for a secret of the node. */
 export type Attempt = (context: RouteContext, asking: boolean) => Promise<ServerWay>
@@ -21,7 +23,8 @@ async function socketWay(context: RouteContext, asking: boolean): Promise<Server
   const {endpoint, nodeName} = context
   const node = await context.login(asking)
   if (endpoint.kind !== 'socket') throw closed('the server listens on a port', null)
-  const reached = overNode(node, endpoint)
+  const {at, checked} = await checkPlace(context, overLogin(node, nodeName))
+  const reached = checked(overNode(node, at))
   const proof = await proveOrClose(reached, reached.open, context)
   if (!proof.works) throw noSocketsOnNode(nodeName, proof.why)
   return way('socket', reached, context, node)
@@ -32,8 +35,8 @@ async function nodeWay(context: RouteContext, asking: boolean): Promise<ServerWa
   const node = await context.login(asking)
   const refused = (why: string) => noPortsOnNode(nodeName, why)
   if (endpoint.kind === 'socket') return way('node', await throughRelay(context, LOOPBACK, async ({at}) => overNode(node, at), refused), context, node)
-  await checkListenerOwner({...endpoint, nodeName, script: whoListens(endpoint)}, node, context.signal)
-  const reached = overNode(node, endpoint)
+  const {at, checked} = await checkPlace(context, overLogin(node, nodeName))
+  const reached = checked(overNode(node, at))
   const proof = await proveOrClose(reached, reached.open, context)
   if (!proof.works) throw refused(proof.why)
   return way('node', reached, context, node)
@@ -45,14 +48,9 @@ async function nodeWay(context: RouteContext, asking: boolean): Promise<ServerWa
  * then only a relay will do, as others can connect to a port. A server on a port of the node has no relay.
  */
 async function headWay(context: RouteContext): Promise<ServerWay> {
-  const {endpoint, nodeName, link, record, signal} = context
-  const plain = await openHeadLeg(context, 'socket', endpoint)
-  if (endpoint.kind === 'tcp') {
-    await checkListenerOwner({...endpoint, nodeName, script: onNode(whoListens(endpoint), sshPlace(record))}, link.head, signal).catch(async (error: unknown) => {
-      await plain.close()
-      throw error
-    })
-  }
+  const {endpoint, nodeName, link, record} = context
+  const {at: place, checked} = await checkPlace(context, {nodeName, remote: link.head, script: (text) => onNode(text, sshPlace(record)), notRun: (why) => headRefused(context, why)})
+  const plain = checked(await openHeadLeg(context, 'socket', place))
   const proof = await proveOrClose(plain, plain.open, context)
   if (proof.works) return way('head', plain, context)
   const refused = (why: string, opened: boolean) => (opened ? noStreamsOnNode(nodeName, link.head, why) : noStreamsOnHead(link.head, why))
@@ -60,6 +58,10 @@ async function headWay(context: RouteContext): Promise<ServerWay> {
   if (endpoint.kind === 'tcp') throw refused(proof.why, !proof.refused)
   const listen = proof.refused ? 'port' : 'socket'
   return way('head', await throughRelay(context, LOOPBACK, ({at}) => openHeadLeg(context, listen, at), refused), context)
+}
+
+function overLogin(remote: Remote, nodeName: string): OnNode {
+  return {nodeName, remote, script: (text) => text, notRun: (why) => closed(`${nodeName} does not say who listens there: ${why}`, null)}
 }
 
 /** A network that both are in answers at once; a firewall may say nothing. */
@@ -72,7 +74,7 @@ async function directWay(context: RouteContext): Promise<ServerWay> {
   const addresses = [...(await ask(head.run, headAddresses(record.names), {signal})), ...record.addresses]
   const late = () => closed(`${nodeName} does not answer ${hostOf(head)}`, null)
   const refused = (why: string) => noDirectStream(nodeName, head, why)
-  const reached = await throughRelay(context, addresses, async ({at}) => ({open: () => openedWithin(CONNECT_MS, head.open(at), {clock: deps.clock, late}), lost: NEVER, close: async () => {}}), refused, 'direct')
+  const reached = await throughRelay(context, addresses, async ({at}) => overHost(() => openedWithin(CONNECT_MS, head.open(at), {clock: deps.clock, late})), refused, 'direct')
   return way('direct', reached, context)
 }
 
@@ -92,11 +94,17 @@ async function reverseWay(context: RouteContext): Promise<ServerWay> {
 const NEVER = new Promise<never>(() => {})
 
 function overNode(node: Remote, endpoint: Endpoint): Reached {
-  return {open: () => node.open(endpoint), lost: NEVER, close: async () => {}}
+  return overHost(() => node.open(endpoint))
 }
 
-function way(route: RouteName, reached: Reached, {nodeName, endpoint}: RouteContext, node: Remote | null = null): ServerWay {
-  return {route, node, nodeName, endpoint, open: reached.open, lost: node?.closed ?? reached.lost, close: reached.close}
+function overHost(open: Reached['touch']): Reached {
+  return {open, touch: open, lost: NEVER, close: async () => {}}
+}
+
+function way(route: RouteName, reached: Reached, context: RouteContext, node: Remote | null = null): ServerWay {
+  const {facts, nodeName, endpoint} = context
+  const open = facts.foreign ? reached.open : provenStreams(reached.open, context)
+  return {route, node, nodeName, endpoint, open, touch: reached.touch, lost: node?.closed ?? reached.lost, close: reached.close}
 }
 
 /** What was opened for a route that does not work is closed again. */

@@ -49,7 +49,7 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
     host: facts.host,
     jobId: facts.jobId,
     state: status.state,
-    reason: status.reason,
+    reason: status.reason ?? keeper?.reason ?? null,
     node: status.node,
     slots: facts.slots,
     gpus: facts.gpus,

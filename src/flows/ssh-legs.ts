@@ -1,6 +1,6 @@
 /** The cluster's own `ssh` as a leg of a route: from the head to the node as long as our connection lives, or by the job back to the head. */
 import {ask, type Ask} from '../ask.ts'
-import {messageOf, whenAborted} from '../errors.ts'
+import {messageOf, whenAborted, type JnodeError} from '../errors.ts'
 import type {JobRecord} from '../jupyter/record.ts'
 import {isAddress, isHostKey, isHostName, isPath, isPort, isWord} from '../rules.ts'
 import {quote} from '../shell.ts'
@@ -14,6 +14,8 @@ import {noLoginToHead} from './route-refusals.ts'
 /** Streams to the server's end of a leg, not proved yet. */
 export interface Reached {
   open: OpenToServer
+  /** As `open`, whatever is checked there: to see whether a stream opens, and never to be written to. */
+  touch: OpenToServer
   lost: Promise<string>
   close(): Promise<void>
 }
@@ -63,7 +65,8 @@ export async function openHeadLeg(context: HeadLegGround, listen: 'socket' | 'po
   try {
     const late = () => closed(`ssh on ${hostOf(head)} did not get to ${nodeName}`, null)
     const at = await within(HEAD_LEG_MS, Promise.race([listens, aborted(signal), over.then((why) => { throw headRefused(context, why) })]), {clock: deps.clock, late})
-    return {open: () => head.open(at), lost: over.then((why) => `ssh from ${hostOf(head)} to ${nodeName} ended: ${why}`), close}
+    const open = () => head.open(at)
+    return {open, touch: open, lost: over.then((why) => `ssh from ${hostOf(head)} to ${nodeName} ended: ${why}`), close}
   } catch (error) {
     await close()
     throw error
@@ -75,7 +78,7 @@ async function aborted(signal: AbortSignal): Promise<never> {
   throw signal.reason
 }
 
-function headRefused({link: {head}, nodeName}: HeadLegGround, why: string) {
+export function headRefused({link: {head}, nodeName}: HeadLegGround, why: string): JnodeError {
   const isRefused = /denied|authentication|verification/i.test(why)
   return closed(`ssh on ${hostOf(head)} does not get to ${nodeName}: ${why}`, isRefused ? loginsToNodes(head) : null)
 }
@@ -127,7 +130,8 @@ export async function openReverseLeg(context: RouteContext, to: Endpoint | null,
   try {
     if (to === null) await socketAppears(socketOf(leg.id), leg.id, context)
     const at: Endpoint = to === null ? {kind: 'socket', path: socketOf(leg.id)} : {...(await legListens(leg, context)), kind: 'tcp'}
-    return {open: () => head.open(at), lost: new Promise<never>(() => {}), close, reused: leg.reused}
+    const open = () => head.open(at)
+    return {open, touch: open, lost: new Promise<never>(() => {}), close, reused: leg.reused}
   } catch (error) {
     if (signal.aborted) throw error
     await close()

@@ -1,6 +1,7 @@
 /** A Jupyter job that somebody started without jnode. */
 import {createHash} from 'node:crypto'
 import {afterEach, expect, onTestFinished, test} from 'vitest'
+import type {SessionView} from '../../src/flows/session-view.ts'
 import {answers, jnodeIn, nothingLeft, OPEN, pageOf, statusOf, sweep} from './jnode.ts'
 import {until} from './run.ts'
 import {useLab} from './use-lab.ts'
@@ -89,7 +90,8 @@ exec jupyter-server --no-browser --port=0 --ServerApp.certfile=cert.pem --Server
     const labels = [...message.matchAll(/(\d+) \(/g)].map(([, label]) => label!)
     return labels.length === 2 && labels
   }, 60_000)
-  const open = await jnode.ok(`connect ${id}:9401 --host head`)
+  const {document: open, stderr} = await jnode.json<SessionView>(`connect ${id}:9401 --host head`)
+  expect(stderr).toMatch(new RegExp(`The Jupyter of job ${id} has no token and no password: everybody on node2\\S* can run programs as you`))
   expect(open.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/my\/base\/tree$/)
   expect(await statusOf(lab, open.url!.replace('tree', 'api/status'))).toBe(200)
   // Port 0 is all that Jupyter has written down of it.

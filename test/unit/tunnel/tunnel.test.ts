@@ -1,5 +1,6 @@
 import {connect, createServer, type AddressInfo, type Server, type Socket} from 'node:net'
-import {afterEach, describe, expect, test} from 'vitest'
+import {PassThrough} from 'node:stream'
+import {afterEach, describe, expect, test, vi} from 'vitest'
 import {openHere} from '../../../src/ssh/local.ts'
 import {openTunnel, type Tunnel} from '../../../src/tunnel/tunnel.ts'
 
@@ -85,6 +86,27 @@ describe('a tunnel', () => {
     tunnel.away({lines: ['It was lost.'], retryAt: null})
     tunnel.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port}))
     expect(String(await readAll(talk(tunnel.port)))).toBe('back')
+  })
+
+  test('gives a connection that waits for the server to the page when the way goes down, and none of its bytes to a stream that opens later', async () => {
+    const tunnel = await openTunnel({port: 0, orNext: false})
+    closing.push(() => tunnel.close())
+    let opens!: (stream: PassThrough) => void
+    let isWanted: AbortSignal | undefined
+    tunnel.route((signal) => {
+      isWanted = signal
+      return new Promise((resolve) => (opens = resolve))
+    })
+    const socket = talk(tunnel.port)
+    socket.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: secret\r\n\r\n')
+    await vi.waitFor(() => expect(isWanted).toBeDefined())
+    tunnel.away({lines: ['It was lost.'], retryAt: null})
+    expect(isWanted!.aborted).toBe(true)
+    expect(String(await readAll(socket))).toMatch(/^HTTP\/1\.1 503 [^]*It was lost\./)
+    const late = new PassThrough()
+    opens(late)
+    await vi.waitFor(() => expect(late.destroyed).toBe(true))
+    expect(late.readableLength + late.writableLength).toBe(0)
   })
 
   test('leaves no listener after close', async () => {
