@@ -149,8 +149,8 @@ function secretsIn(attempt: Attempt | null): number {
 }
 
 function whyEnded(state: State, reason: string | undefined): JnodeError {
-  if (reason !== undefined && state.pending && secretsIn(state.attempt) > 0) return hungUp(state, reason)
-  return reason !== undefined && !state.refused ? brokenOff(state.hop, reason) : refusal(state, reason)
+  if (reason === undefined || state.refused) return refusal(state, reason)
+  return state.pending && secretsIn(state.attempt) > 0 ? hungUp(state, reason) : brokenOff(state.hop, reason)
 }
 
 /** Nobody has refused anything: it was the way there, and another try is no more than that. */
