@@ -112,10 +112,14 @@ async function logInOnce(hop: Hop, {door, depth, dial, signal}: Login): Promise<
   sock.once('end', () => sock.destroy())
   const auth = door.logIn(hop, signal)
   let refusal: unknown
+  let accepted: Buffer | null = null
   const hostVerifier = (key: Buffer, verdict: (ok: boolean) => void) => {
+    // Asked again whenever keys are renewed. At once: while ssh2 waits for an answer there, what is sent breaks the connection.
+    if (accepted !== null) return verdict(accepted.equals(key))
     handshakeTimer.hold()
     door.acceptHostKey(hop, key, signal).then(
       () => {
+        accepted = Buffer.from(key)
         handshakeTimer.go()
         verdict(true)
       },
