@@ -22,7 +22,7 @@ export function foreignRecord({foreign, jobId, slots, app}: SessionFacts): JobRe
   if (!foreign) return null
   const {node, endpoint} = foreign
   return {
-    start: null, jobId, queue: null, node, names: [node], addresses: [], slots, tmpdir: null, gpus: null, hostKeys: [], endpoint, app, listening: true,
+    start: null, jobId, queue: null, node, names: [node], addresses: [], slots, tmpdir: null, gpus: null, hostKeys: [], hostKeysFrom: null, endpoint, app, listening: true,
     baseUrl: foreign.baseUrl, version: null, startedAt: null, endedAt: null, signals: [], silentKernels: [], legs: {}, end: null,
   }
 }

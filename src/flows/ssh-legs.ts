@@ -2,6 +2,7 @@
 import {ask, type Ask} from '../ask.ts'
 import {messageOf, whenAborted, type JnodeError} from '../errors.ts'
 import type {JobRecord} from '../jupyter/record.ts'
+import {OWN_HOST_KEYS} from '../own-host-keys.ts'
 import {isAddress, isHostKey, isHostName, isPath, isPort, isWord} from '../rules.ts'
 import {quote} from '../shell.ts'
 import type {Endpoint} from '../ssh/remote.ts'
@@ -101,11 +102,12 @@ export interface HeadHost {
 export const whoIsTheHead: Ask<HeadHost> = {
   script: `echo "user $(id -un)"
 for name in "$(hostname -f 2>/dev/null)" "$(hostname)" $(hostname -I 2>/dev/null); do echo "name $name"; done
-for file in /etc/ssh/ssh_host_*_key.pub; do [ -r "$file" ] && read -r type key rest <"$file" && echo "key $type $key"; done
+${OWN_HOST_KEYS}
+own_host_keys
 exit 0`,
   read({stdout}) {
     const all = (key: string) => stdout.split('\n').filter((line) => line.startsWith(`${key} `)).map((line) => line.slice(key.length + 1).trim())
-    return {user: all('user').find(isWord) ?? '', names: [...new Set(all('name').filter(isHostName))], hostKeys: all('key').filter(isHostKey)}
+    return {user: all('user').find(isWord) ?? '', names: [...new Set(all('name').filter(isHostName))], hostKeys: all('hostkey').filter(isHostKey)}
   },
 }
 

@@ -6,6 +6,7 @@
  * watches and cleans up; the inner half (start-script.ts) becomes Jupyter.
  */
 import {JnodeError} from '../errors.ts'
+import {OWN_HOST_KEYS} from '../own-host-keys.ts'
 import {configShell} from './server-config.ts'
 import {directory, startScript, type StartSpec} from './start-script.ts'
 
@@ -132,11 +133,17 @@ gpus=$(env | sed -n -e '/^CUDA_VISIBLE_DEVICES=/p' -e '/^SGE_HGR_/p' | sort | tr
 IFS= read -r node </proc/sys/kernel/hostname || node=$(hostname)
 me=$node.$$
 set -- '' 'jnode-record 1' "start $me" "job \${JOB_ID-}" "queue \${QUEUE-}" "name \${HOSTNAME-}" "slots \${NSLOTS-}" "tmpdir \${TMPDIR%%"$newline"*}" "gpus $gpus"
-for file in /etc/ssh/ssh_host_*_key.pub; do
-  [ -r "$file" ] && read -r type key rest <"$file" && set -- "$@" "hostkey $type $key"
-done
-# The node last: it is logged in to as soon as this line is read, and by then its keys must be known.
-append "$@" "endpoint socket $private/sock" "node $node"
+append "$@" "endpoint socket $private/sock"
+${OWN_HOST_KEYS}
+# Beside the start of Jupyter, since a firewall may let it wait for seconds. The node last: it is logged in to as soon as this
+# line is read, and by then its keys must be known.
+(
+  trap '' USR1 USR2 XCPU
+  keys=$(own_host_keys)
+  IFS=$newline
+  set -f
+  note $keys "node $node"
+) </dev/null >/dev/null 2>&1 &
 
 # By which Jupyter finds the session's directory, whose path may hold anything.
 ln -s "$session" "$private/session"

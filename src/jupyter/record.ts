@@ -2,6 +2,7 @@
  * What the job tells of itself: lines of `key value` in the session's `record` file, written by job-script.ts and
  * followed from the laptop line by line. Each start of the job begins with `jnode-record 1`; the last start counts.
  */
+import type {HostKeySource} from '../own-host-keys.ts'
 import {isAddress, isAppName, isHostKey, isHostName, isJobNumber, isLegName, isLine, isPath, isPort, isUrlPath, isWord} from '../rules.ts'
 import type {Endpoint} from '../ssh/remote.ts'
 
@@ -55,6 +56,8 @@ export interface JobRecord {
   gpus: string | null
   /** The node's SSH host keys, learned over the authenticated way. */
   hostKeys: HostKey[]
+  /** Where the job has them from; null for a job of an older jnode, which read the files. */
+  hostKeysFrom: HostKeySource | null
   /** Known before the server listens where it is a socket. */
   endpoint: Endpoint | null
   /** `lab`, `notebook`, ...: known once the set-up is done and Jupyter starts. */
@@ -99,7 +102,7 @@ export function recordReader(): (line: string) => JobRecord | null {
 
 function emptyRecord(): JobRecord {
   return {
-    start: null, jobId: null, queue: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, gpus: null, hostKeys: [], endpoint: null,
+    start: null, jobId: null, queue: null, node: null, names: [], addresses: [], slots: null, tmpdir: null, gpus: null, hostKeys: [], hostKeysFrom: null, endpoint: null,
     app: null, listening: false, baseUrl: null, version: null, startedAt: null, endedAt: null, signals: [], silentKernels: [], legs: {}, end: null,
   }
 }
@@ -129,6 +132,8 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
       return isLine(value) ? {gpus: value} : {}
     case 'hostkey':
       return hostKey(record, value)
+    case 'hostkeys-from':
+      return value === 'sshd' || value === 'files' ? {hostKeysFrom: value} : {}
     case 'endpoint':
       return endpoint(value)
     case 'app':

@@ -49,7 +49,9 @@ export function nodeFiles({root}: Places, {host}: Keys): (node: string, script: 
     writeFileSync(join(directory(node), 'hostname'), `${node}.local\n`)
     writeFileSync(join(directory(node), 'ssh_host_ed25519_key.pub'), `${host[node].public} root@${node}\n`)
   }
-  return (node, script) => script.replaceAll('/etc/ssh/ssh_host_', `${directory(node)}/ssh_host_`).replaceAll('/proc/sys/kernel/hostname', `${directory(node)}/hostname`)
+  // This machine's own sshd, where there is one, is none of the nodes'.
+  const own = (script: string) => script.replaceAll('ssh-keyscan -T 2 -t ed25519,ecdsa,rsa 127.0.0.1', 'true')
+  return (node, script) => own(script).replaceAll('/etc/ssh/ssh_host_', `${directory(node)}/ssh_host_`).replaceAll('/proc/sys/kernel/hostname', `${directory(node)}/hostname`)
 }
 
 interface LoginSurroundings {

@@ -1,5 +1,5 @@
 /** The job script as child processes: real shells, with programs that stand in for Jupyter, modules and conda. */
-import {appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync} from 'node:fs'
+import {appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {afterEach, describe, expect, it} from 'vitest'
 import {jobScript, type JobSpec} from '../../../src/jupyter/job-script.ts'
@@ -25,6 +25,9 @@ const node = `exec ${process.execPath} "$@"`
 const fakes = {'jupyter-lab': server(), node}
 const shells = [['dash'], ['bash', '--posix']].filter(([name]) => existsSync(`/bin/${name}`)) as string[][]
 
+/** The outer half of the job finds the programs of the test, too. */
+const withFakes = (script: string) => script.replace('\n', '\nPATH=$HOME/bin:$PATH\n')
+
 let run: Run
 const start = (options: RunOptions = {}) => (run = runJob({programs: fakes, ...options}))
 afterEach(() => run?.remove())
@@ -36,7 +39,7 @@ const ending = async () => {
 describe.each(shells)('under %s', (...shell) => {
   it('tells where the server will listen, then that it does', async () => {
     start({shell})
-    const first = await run.until((record) => record.endpoint !== null)
+    const first = await run.until((record) => record.node !== null)
     expect(first).toMatchObject({jobId: '4711', slots: 2, tmpdir: run.tmp, endpoint: {kind: 'socket', path: `${run.tmp}/jnode/sock`}})
     expect(first.names).toContain('node1.cluster')
     expect(first.names[0]).toBe(first.node)
@@ -57,9 +60,36 @@ describe.each(shells)('under %s', (...shell) => {
     start({shell})
     await run.until((record) => record.node !== null)
     const lines = readFileSync(`${run.session}/record`, 'utf8').split('\n')
-    // Keys come before the endpoint.
-    expect(lines[lines.findIndex((line) => line.startsWith('endpoint ')) + 1]).toMatch(/^node \S/)
-    expect(lines.findLastIndex((line) => line.startsWith('hostkey '))).toBeLessThan(lines.findIndex((line) => line.startsWith('endpoint ')))
+    const from = lines.findIndex((line) => line.startsWith('hostkeys-from '))
+    expect(lines[from + 1]).toMatch(/^node \S/)
+    expect(lines.findLastIndex((line) => line.startsWith('hostkey '))).toBeLessThan(from)
+    expect(lines.findIndex((line) => line.startsWith('endpoint '))).toBeLessThan(from)
+  })
+
+  it('believes what the node’s own SSH server shows rather than the files in /etc/ssh', async () => {
+    const scan = `case "$*" in '-T 2 -t ed25519,ecdsa,rsa 127.0.0.1 '*) ;; *) exit 1 ;; esac
+echo '# 127.0.0.1:22 SSH-2.0-OpenSSH_9.2p1'
+echo '127.0.0.1 ssh-ed25519 AAAAshown'; echo '10.0.0.2 ssh-ed25519 AAAAshown'; echo '127.0.0.1 ssh-rsa AAAArsa'`
+    start({shell, programs: {...fakes, 'ssh-keyscan': scan}, edit: withFakes})
+    const record = await run.until(({node}) => node !== null)
+    expect(record).toMatchObject({hostKeys: [{type: 'ssh-ed25519', key: 'AAAAshown'}, {type: 'ssh-rsa', key: 'AAAArsa'}], hostKeysFrom: 'sshd'})
+  })
+
+  it.each([
+    ['shows nothing', 'exit 1', withFakes],
+    ['may be anybody’s, as all users have such ports', 'echo "127.0.0.1 ssh-ed25519 AAAAother"', (text: string) => withFakes(text).replace('/proc/sys/net/ipv4/ip_unprivileged_port_start', '"$HOME/lowest"')],
+  ])('takes the keys from the files where what answers on port 22 %s', async (_, scan, edit) => {
+    start({shell, programs: {...fakes, 'ssh-keyscan': scan}, files: {lowest: '0\n'}, edit})
+    const record = await run.until(({node}) => node !== null)
+    expect(record.hostKeysFrom).toBe('files')
+    expect(record.hostKeys.map(({key}) => key)).not.toContain('AAAAother')
+  })
+
+  it('starts Jupyter while the SSH server of the node lets the question for its keys wait', async () => {
+    start({shell, programs: {...fakes, 'ssh-keyscan': 'until [ -e "$HOME/go" ]; do sleep 0.05; done; echo "127.0.0.1 ssh-ed25519 AAAAlate"'}, edit: withFakes})
+    expect(await run.until((record) => record.listening)).toMatchObject({node: null, hostKeys: []})
+    writeFileSync(`${run.home}/go`, '')
+    expect(await run.until(({node}) => node !== null)).toMatchObject({hostKeys: [{key: 'AAAAlate'}], listening: true})
   })
 
   it('says nothing of its end when Grid Engine has started it again elsewhere before ending it here', async () => {

@@ -36,10 +36,16 @@ describe('parseRecord', () => {
     expect(parseRecord(START)).toEqual({
       start: null, jobId: '4711', queue: null, node: 'node1', names: ['node1', 'node1.cluster'], addresses: ['192.0.2.2', 'fd00::2'], slots: 8, tmpdir: '/tmp/4711.1.all.q', gpus: 'CUDA_VISIBLE_DEVICES=0,1 SGE_HGR_gpu=0 1',
       hostKeys: [{type: 'ssh-ed25519', key: 'AAAAC3NzaC1lZDI1NTE5AAAAIBRiIMIG0VZlE1wjaFPzXlLHshagYABTah31dvbs4AwW'}, {type: 'ssh-rsa', key: 'AAAAB3NzaC1yc2E='}],
+      hostKeysFrom: null,
       endpoint: {kind: 'socket', path: '/tmp/4711.1.all.q/jnode/sock'},
       app: null, listening: false, baseUrl: null, version: null, startedAt: 1_795_230_660_000, endedAt: null, signals: [], silentKernels: [], legs: {}, end: null,
     })
     expect(parseRecord(START + READY)).toMatchObject({app: 'lab', listening: true, baseUrl: '/', version: '2.14.2'})
+  })
+
+  it('says where the job has the host keys of its node from, where the job says so in words it knows', () => {
+    for (const from of ['sshd', 'files'] as const) expect(parseRecord(`${START}hostkeys-from ${from}\n`)?.hostKeysFrom).toBe(from)
+    expect(parseRecord(`${START}hostkeys-from somewhere\n`)?.hostKeysFrom).toBeNull()
   })
 
   it('takes the port of a server that knows no sockets', () => {
