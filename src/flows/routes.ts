@@ -28,7 +28,7 @@ export interface RouteSearch {
 /** What a search starts from. */
 export type Ground = Omit<RouteContext, 'login'>
 
-/** Tries until one works. Throws only what is no matter of routes: the job's end, a lost connection, a wrong host key. */
+/** Tries until one works. Throws only what is no matter of routes: the job's end, a lost connection. */
 export async function findRoute(ground: Ground, {asked, last}: RouteWish): Promise<RouteSearch> {
   const tried = searching(ground)
   const found = async (): Promise<ServerWay | null> => {
@@ -46,6 +46,9 @@ export async function findRoute(ground: Ground, {asked, last}: RouteWish): Promi
   }
   try {
     const way = await found()
+    const wrongKey = tried.wrongKey()
+    // Where no route works this is the error.
+    if (way && wrongKey) ground.deps.tell({kind: 'warning', text: wrongKey.message, ...withHint(wrongKey.cause as JnodeError)})
     return {way, ...tried.told()}
   } finally {
     tried.end()
@@ -65,8 +68,10 @@ export async function tryEveryRoute(ground: Ground, onTrial: (trial: RouteTrial)
   return trials
 }
 
-/** The error when no route works: each with its reason, and what to ask for. */
+/** The error when no route works: each with its reason, and what to ask for. A wrong host key is more than a route that is closed. */
 export function noRoute({trials, failures}: RouteSearch, {nodeName, link}: Pick<Ground, 'nodeName' | 'link'>): JnodeError {
+  const wrongKey = failures.find(isWrongKey)
+  if (wrongKey) return new JnodeError('host-key', wrongKey.message, withHint(wrongKey.cause as JnodeError))
   const from = `from ${hostOf(link.head)} to the server on ${nodeName}`
   const message = trials.length === 1 ? `Route ${trials[0]!.route} ${from} does not work: ${trials[0]!.seen}` : `No way ${from} works (${reasonsOf(trials)})`
   const asks = whatToAsk(trials, link)
@@ -89,6 +94,16 @@ function reasonsOf(trials: readonly RouteTrial[]): string {
   const reasons = [...new Set(trials.map(({seen}) => seen))]
   return reasons.map((reason) => `${trials.filter(({seen}) => seen === reason).map(({route}) => route).join(', ')}: ${reason}`).join('; ')
 }
+
+/**
+ * The node shows another host key than its job has found. It is not logged in to, but \`direct\` and \`reverse\` need no such login and
+ * prove the server by other means.
+ */
+function isWrongKey({cause}: JnodeError): boolean {
+  return cause instanceof JnodeError && cause.code === 'host-key'
+}
+
+const withHint = ({hint}: JnodeError) => (hint === null ? {} : {hint})
 
 type Searching = ReturnType<typeof searching>
 
@@ -146,6 +161,7 @@ function searching(ground: Ground) {
     /** Not again what has failed in this search. */
     once: async (route: RouteName) => (trials.has(route) ? null : attempt(route, false)),
     isLoggedIn: () => isLoggedIn,
+    wrongKey: () => [...failures.values()].find(isWrongKey),
     refusedLogin: () => (failures.get('socket')?.cause as JnodeError | undefined)?.code === 'login-failed',
     told(): Pick<RouteSearch, 'trials' | 'failures'> {
       const unfinished = (route: RouteName): RouteTrial | undefined => (begun.has(route) ? {route, works: false, seen: 'it takes its time, and another one was there sooner', ask: null} : undefined)
@@ -162,7 +178,9 @@ const PATIENCE_MS = 3000
 
 function ownLoginOrHead(tried: Searching): Promise<ServerWay | null> {
   const own = async () => (await tried.once('socket')) ?? tried.once('node')
-  return staggered(tried.clock, [own, () => tried.once('head')], tried.isLoggedIn)
+  // The head's own ssh would meet the same key.
+  const head = async () => (tried.wrongKey() ? null : tried.once('head'))
+  return staggered(tried.clock, [own, head], tried.isLoggedIn)
 }
 
 /** The first that works. The other begins when the one has failed, or takes its time and is not `near` its end. */
@@ -180,10 +198,19 @@ type Trying = () => Promise<ServerWay | null>
 
 async function logInToNode({link, record, nodeName}: Ground, asking: boolean, signal: AbortSignal): Promise<Remote> {
   const node = nodeAddress(record)
-  if (!asking) return logInSilently({link, node, nodeName, limitMs: LOGIN_MS}, signal)
-  return link.toNode(node, signal).catch((error: unknown) => {
-    throw whyNotIn(error, {link, nodeName})
-  })
+  try {
+    if (!asking) return await logInSilently({link, node, nodeName, limitMs: LOGIN_MS}, signal)
+    return await link.toNode(node, signal).catch((error: unknown) => {
+      throw whyNotIn(error, {link, nodeName})
+    })
+  } catch (error) {
+    throw error instanceof JnodeError && isWrongKey(error) ? closed(`${error.message}. ${sourceOf(record)}`, null, error.cause) : error
+  }
+}
+
+/** Which keys were taken for the node's tells whose mistake it may be. */
+function sourceOf({hostKeysFrom}: JobRecord): string {
+  return hostKeysFrom === 'sshd' ? 'The job asked the SSH server of its own node' : 'The job read the files in /etc/ssh of its node, which may belong to another SSH server'
 }
 
 export interface SilentLogin extends Pick<Ground, 'link' | 'nodeName'> {

@@ -102,7 +102,8 @@ for room in ${rooms.join(' ')}; do
       exit 0
     }
     echo "failed $node: $why"
-    case $why in *resolve*) ;; *) break ;; esac
+    # With keys to compare, a name that leads to another machine does no harm.
+    case $why in *resolve* | *verification*) ;; *) break ;; esac
   done
   # Another place helps only where listening was what failed.
   case $why in *bind* | *listen* | *'local forwarding'*) ;; *) exit 1 ;; esac
@@ -186,7 +187,7 @@ for host in spec["hosts"]:
             tell("listening 127.0.0.1 " + port.group(1))
         elif line.strip() and not line.startswith("Warning: Permanently"):
             why = "%s: %s" % (host, line)
-    if child.wait() == 255 and not re.search("refused|timed out|resolve|No route|unreachable", why):
+    if child.wait() == 255 and not re.search("refused|timed out|resolve|No route|unreachable|verification", why):
         break
 tell("failed " + why)
 `
