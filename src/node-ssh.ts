@@ -1,23 +1,22 @@
 /** The system's ssh, told how to reach a session's compute node through this very program. */
 import {spawn} from 'node:child_process'
-import {once} from 'node:events'
 import {openSync} from 'node:fs'
-import {rm, writeFile} from 'node:fs/promises'
-import {createServer} from 'node:net'
+import {writeFile} from 'node:fs/promises'
 import {constants} from 'node:os'
 import {join} from 'node:path'
 import {ReadStream} from 'node:tty'
+import {carrier} from './carry.ts'
 import type {ClusterTarget} from './config/cluster.ts'
 import {JnodeError} from './errors.ts'
 import type {NodeShell} from './flows/node-shell.ts'
+import {checkHostName} from './rules.ts'
 import {fileNameOf} from './session/file-name.ts'
 import type {SessionStore} from './session/local-store.ts'
 import {resolveHops} from './ssh/host-config.ts'
+import {revokedLines} from './ssh/known-hosts.ts'
 import {sshArguments, type NodeConfig} from './ssh/node-config.ts'
-import {privateDirectory} from './ssh/private-directory.ts'
 import type {StandIn} from './ssh/remote.ts'
 import {targetText} from './target.ts'
-import {join as forward} from './tunnel/forward.ts'
 
 export interface NodeSshOptions {
   env: NodeJS.ProcessEnv
@@ -29,15 +28,19 @@ export interface NodeSshOptions {
 
 /** Writes the node's keys to where ssh finds them: a file that goes with the session's own. */
 export async function nodeConfigOf({session, node, user, hostKeys}: NodeShell, cluster: ClusterTarget, {env, stateDir, store, configured}: NodeSshOptions): Promise<NodeConfig> {
-  const hops = await resolveHops(cluster.hops, {env})
+  // Where Grid Engine is on this computer there is no head node whose settings would serve.
+  const [head] = (await resolveHops(cluster.hops.length > 0 ? cluster.hops : [{user: null, host: checkHostName(node), port: null}], {env})).slice(-1)
+  const knownHostsFiles = [...(cluster.knownHosts === null ? [] : [cluster.knownHosts]), ...head!.userKnownHostsFiles]
+  const revoked = revokedLines({...head!, userKnownHostsFiles: knownHostsFiles})
   return {
     alias: session,
     node,
     user,
-    pinnedFile: hostKeys.length === 0 ? null : await store.keepHostKeys(cluster.name, session, hostKeys.map((key) => `${node} ${key}\n`).join('')),
+    pinnedFile: hostKeys.length === 0 ? null : await store.keepHostKeys(cluster.name, session, revoked + hostKeys.map((key) => `${node} ${key}\n`).join('')),
     nodesFile: join(stateDir, 'known_nodes', fileNameOf(cluster.name)),
     // The keys of the head node serve on its nodes too.
-    identityFiles: hops.at(-1)?.identityFiles ?? [],
+    identityFiles: head!.identityFiles,
+    knownHostsFiles,
     proxy: [process.execPath, process.argv[1]!, 'ssh', session, ...flagsTo(cluster, configured), '--stdio', '--quiet'],
   }
 }
@@ -49,28 +52,12 @@ function flagsTo({kind, name, hops, transport}: ClusterTarget, configured: boole
   return ['--host', name, ...hops.slice(0, -1).flatMap((hop) => ['--jump', targetText(hop)]), ...by]
 }
 
-/** Carries its stdin and stdout to and from a socket: what stands between ssh and this process. */
-const CARRY = "const s=require('net').connect(process.argv[1]);process.stdin.pipe(s).pipe(process.stdout)"
-
-/**
- * The same node, by a stand-in for it that only this process can reach: there ssh logs in with nothing. Not on Windows,
- * where others could open the pipe.
- */
+/** The same node, by a stand-in for it that only this process can reach: there ssh logs in with nothing. */
 export async function behind(standIn: StandIn, config: NodeConfig): Promise<{config: NodeConfig; close(): Promise<void>}> {
-  const directory = await privateDirectory()
-  const [path, pinnedFile] = [join(directory, 's'), join(directory, 'known')]
-  const server = createServer((socket) => {
-    standIn.open().then((stream) => forward(socket, stream), () => socket.destroy())
-  })
-  server.listen(path)
-  await Promise.all([once(server, 'listening'), writeFile(pinnedFile, `${config.node} ${standIn.hostKey}\n`, {mode: 0o600})])
-  return {
-    config: {...config, pinnedFile, identityFiles: [], proxy: [process.execPath, '-e', CARRY, path]},
-    async close() {
-      server.close()
-      await rm(directory, {recursive: true, force: true})
-    },
-  }
+  const {directory, proxy, close} = await carrier(() => standIn.open())
+  const pinnedFile = join(directory, 'known')
+  await writeFile(pinnedFile, `${config.node} ${standIn.hostKey}\n`, {mode: 0o600})
+  return {config: {...config, pinnedFile, identityFiles: [], proxy}, close}
 }
 
 /** Runs ssh in this terminal; the exit status is that of the command, 255 where ssh itself has failed. Without words, a shell. */

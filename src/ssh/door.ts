@@ -1,12 +1,14 @@
 /** Opening hops with this user's configuration, known hosts and keys: what the transport needs, put together. */
 import {JnodeError} from '../errors.ts'
-import {BeyondSsh2} from './beyond-ssh2.ts'
+import {BeyondSsh2, onlySshCanJudge, optionOfSsh} from './beyond-ssh2.ts'
 import {makeAuth, type Secrets} from './auth.ts'
 import {resolveHops, type Hop} from './host-config.ts'
-import {checkHostKey, described, hostKeyAlgorithms} from './known-hosts.ts'
+import {hostTrustIn} from './host-trust.ts'
+import {byAuthorityAlone, checkHostKey, described, hostKeyAlgorithms} from './known-hosts.ts'
 import {machineOf, remember} from './machine.ts'
 import {checkHostName} from '../rules.ts'
 import type {Prompter} from './prompt.ts'
+import {settingsOf} from './ssh-settings.ts'
 import type {Remote, Witness} from './remote.ts'
 import {asHop, keyTools, openSsh, type DoorKeeper, type SshRemote} from './transport.ts'
 import type {Target} from '../target.ts'
@@ -28,8 +30,8 @@ export interface DoorOptions {
   nodesFile: string
   /** Whether a password that was typed for the head node may be sent to its compute nodes, too; else one is asked for there. */
   nodePassword?: 'ask' | 'same'
-  /** Throws `BeyondSsh2` before anything is dialled where the system's ssh is needed. */
-  mayGiveWay?: boolean
+  /** Whether the system's ssh may log in, and can. Where it is needed, `BeyondSsh2` is thrown before anything is dialled. */
+  mayGiveWay?: () => Promise<boolean>
 }
 
 /** A compute node and, where its job could read them, the keys its sshd must show. */
@@ -47,7 +49,7 @@ export interface Door {
   nodeFromHere(node: Node, signal?: AbortSignal): Promise<SshRemote>
 }
 
-export function sshDoor({env, prompter, secrets, machines, witness = () => {}, tell, knownHosts, nodesFile, nodePassword = 'ask', mayGiveWay = false}: DoorOptions): Door {
+export function sshDoor({env, prompter, secrets, machines, witness = () => {}, tell, knownHosts, nodesFile, nodePassword = 'ask', mayGiveWay = async () => false}: DoorOptions): Door {
   const keeper = (nodeKeys: string[] | null): DoorKeeper => {
     const acceptNewFile = nodeKeys === null ? {} : {acceptNewFile: nodesFile}
     const pinned = nodeKeys === null || nodeKeys.length === 0 ? {} : {pinned: nodeKeys}
@@ -63,8 +65,19 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
     }
   }
   const withKnownHosts = (hop: Hop): Hop => (knownHosts === null ? hop : {...hop, userKnownHostsFiles: [knownHosts, ...hop.userKnownHostsFiles]})
+  const configured = async (targets: readonly Target[], signal?: AbortSignal) => (await resolveHops(targets, {env, ...(signal ? {signal} : {})})).map(withKnownHosts)
+  /** Gives way to the ssh program for a reason; of an option that only it can apply, nothing less will do. */
+  const giveWay = async (hop: Hop, reason = hop.sshOnlyOption === null ? null : optionOfSsh(hop.sshOnlyOption)) => {
+    if (reason !== null && (await mayGiveWay())) throw new BeyondSsh2(reason, `${hop.label} needs the system’s ssh: ${reason}`)
+    if (hop.sshOnlyOption !== null) throw onlySshCanJudge(hop, hop.sshOnlyOption)
+  }
+  /** What ssh's configuration says of the node itself, as for `ssh NODE`. */
+  const nodeTrust = async ({user}: Hop, {name}: Node, signal?: AbortSignal) => {
+    return hostTrustIn(await settingsOf({user, host: checkHostName(name), port: 22}, {env, ...(signal ? {signal} : {})}))
+  }
   const nodeThrough = async (head: SshRemote, node: Node, signal?: AbortSignal) => {
-    const hop = nodeLike(head.hop, node.name)
+    const hop = {...nodeLike(head.hop, node.name), ...(await nodeTrust(head.hop, node, signal))}
+    await giveWay(hop)
     const {passwords, needPerson} = secrets
     const password = nodePassword === 'same' ? passwords.get(head.hop.label) : undefined
     // Only to a node whose key its job has read, and not where it was refused before.
@@ -74,27 +87,27 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
   }
   return {
     async open(targets, signal, before) {
-      const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
-      const beyond = mayGiveWay ? hops.find(({beyondSsh2}) => beyondSsh2 !== null) : undefined
-      if (beyond) throw new BeyondSsh2(beyond.beyondSsh2!, `${beyond.label} needs the system’s ssh: ${beyond.beyondSsh2}`)
+      const hops = await configured(targets, signal)
+      for (const hop of hops) await giveWay(hop, hop.beyondSsh2 ?? byAuthorityAlone(hop))
       if (!prompter.canAsk) refuseWithoutPerson(hops, secrets)
       witness({kind: 'way', hops: hops.map(({label}) => label)})
       const head = hops.at(-1)!
       head.address = machines.get(head.label) ?? before ?? null
-      const remote = await openSsh(hops.map(withKnownHosts), keeper(null), signal)
+      const remote = await openSsh(hops, keeper(null), signal)
       const machine = remote.address === null ? machineOf(remote) : Promise.resolve(remote.address)
       remember(machines, head.label, machine)
       return {...remote, machine}
     },
     nodeThrough,
     async nodeBehind(head, targets, node, signal) {
-      const hops = await resolveHops(targets, {env, ...(signal ? {signal} : {})})
+      const hops = await configured(targets, signal)
       return nodeThrough(asHop(head, hops.at(-1)!, {depth: hops.length - 1}), node, signal)
     },
     async nodeFromHere(node, signal) {
-      const [hop] = (await resolveHops([{user: null, host: checkHostName(node.name), port: null}], {env, ...(signal ? {signal} : {})})).slice(-1)
+      const [hop] = (await configured([{user: null, host: checkHostName(node.name), port: null}], signal)).slice(-1)
+      await giveWay(hop!)
       if (!prompter.canAsk) refuseWithoutPerson([hop!], secrets)
-      return openSsh([withKnownHosts(hop!)], keeper(node.hostKeys), signal)
+      return openSsh([hop!], keeper(node.hostKeys), signal)
     },
   }
 }

@@ -8,9 +8,10 @@ import {JnodeError} from '../errors.ts'
 import {command} from '../shell.ts'
 import {parseTarget, targetText, type Target} from '../target.ts'
 import {beyondSsh2} from './beyond-ssh2.ts'
+import {hostTrustIn, type HostTrust} from './host-trust.ts'
 import {homeOf, list, named, one, settingsOf, yes, type HostConfigDeps, type Settings} from './ssh-settings.ts'
 
-export interface Hop {
+export interface Hop extends HostTrust {
   /** What the user typed, before HostName took effect. */
   alias: string
   host: string
@@ -57,7 +58,6 @@ export interface Hop {
   /** ssh would try Kerberos. */
   gssapi: boolean
   /** What ssh would allow, in its order; may hold names ssh2 does not know. Empty without an ssh program. */
-  hostKeyAlgorithms: string[]
   kexAlgorithms: string[]
   ciphers: string[]
   macs: string[]
@@ -113,6 +113,7 @@ async function hopOf(target: Target, settings: Settings, deps: HostConfigDeps): 
   const hostKeyAlias = named(settings, 'hostkeyalias')
   const tokens = tokensOf({alias: target.host, host, port, user, hostKeyAlias}, deps)
   const proxyCommand = named(settings, 'proxycommand')
+  const hostTrust = hostTrustIn(settings)
   const identityFiles = await existing((settings.get('identityfile') ?? []).filter((file) => file !== 'none').map((file) => expand(file, tokens, deps)))
   return {
     alias: target.host,
@@ -133,9 +134,9 @@ async function hopOf(target: Target, settings: Settings, deps: HostConfigDeps): 
     ...connectionOf(settings),
     proxyCommand: proxyCommand === null ? null : substitute(proxyCommand, tokens),
     controlPath: named(settings, 'controlpath'),
-    beyondSsh2: await beyondSsh2(settings, identityFiles),
+    beyondSsh2: await beyondSsh2(settings, {identityFiles, ...hostTrust}),
     gssapi: yes(settings, 'gssapiauthentication', false),
-    hostKeyAlgorithms: list(settings, 'hostkeyalgorithms'),
+    ...hostTrust,
     kexAlgorithms: list(settings, 'kexalgorithms'),
     ciphers: list(settings, 'ciphers'),
     macs: list(settings, 'macs'),

@@ -2,6 +2,7 @@
 import {messageOf} from '../errors.ts'
 import {listIdentities, signWith, type Identity} from './identities.ts'
 import type {KeyFile, ParsedKey} from './key-file.ts'
+import {rsaBits} from './known-hosts-file.ts'
 import {countTry, type AuthStep, type Login} from './login.ts'
 
 const MAX_PASSPHRASE_TRIES = 3
@@ -34,6 +35,11 @@ export async function keyStep(login: Login, ring: KeyRing, unsigned: Unsigned): 
     // Formats that hide the public half must be unlocked to be offered at all.
     const publicKey = identity.publicKey ?? (await unlock(login, identity.file))
     if (!publicKey) continue
+    const bits = rsaBits(publicKey.getPublicSSH())
+    if (bits !== null && bits < login.hop.requiredRsaBits) {
+      login.report.notes.push(`${identity.label} has ${bits} bits, and RequiredRSASize asks for ${login.hop.requiredRsaBits}`)
+      continue
+    }
     ring.offered = identity
     countTry(login.report, identity.label)
     return {type: 'agent', username: login.hop.user, agent: agentOfOne(login, {identity, publicKey, unsigned})}

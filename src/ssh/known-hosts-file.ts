@@ -91,7 +91,8 @@ export function knownTypes(entries: readonly KnownHost[], at: HostName): string[
   return [...new Set(entriesFor(entries, at).filter((entry) => entry.marker === null).map((entry) => entry.keyType))]
 }
 
-function entriesFor(entries: readonly KnownHost[], at: HostName): KnownHost[] {
+/** The entries whose names match. */
+export function entriesFor(entries: readonly KnownHost[], at: HostName): KnownHost[] {
   const name = nameOf(at)
   return entries.filter((entry) => matches(entry.names, name))
 }
@@ -122,6 +123,21 @@ function hashMatches(names: string, name: string): boolean {
 function globMatches(pattern: string, name: string): boolean {
   const expression = pattern.toLowerCase().replaceAll(/[.+^${}()|[\]\\/]/g, '\\$&').replaceAll(/\*+/g, '.*').replaceAll('?', '.')
   return new RegExp(`^${expression}$`, 's').test(name)
+}
+
+/** How many bits the modulus of an RSA key has; null for a key of another type. */
+export function rsaBits(key: Buffer): number | null {
+  if (typeOf(key) !== 'ssh-rsa') return null
+  // Type, exponent, modulus, each after its length; a number begins with a zero byte where its first bit is set.
+  const exponent = 4 + key.readUInt32BE(0)
+  const modulus = exponent + 4 + lengthAt(key, exponent)
+  const bytes = key.subarray(modulus + 4, modulus + 4 + lengthAt(key, modulus))
+  const first = bytes.findIndex((byte) => byte !== 0)
+  return first === -1 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first]!) + 24
+}
+
+function lengthAt(key: Buffer, at: number): number {
+  return key.length >= at + 4 ? key.readUInt32BE(at) : 0
 }
 
 /** `SHA256:…`, as ssh prints it. */

@@ -7,8 +7,10 @@ import {appendFile, mkdir, open} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import {quote} from '../shell.ts'
+import {onlySshCanJudge} from './beyond-ssh2.ts'
 import type {Hop} from './host-config.ts'
-import {fingerprint, judge, knownTypes, lineFor, nameOf, parseKnownHosts, typeOf, type HostName, type KnownHost, type Verdict} from './known-hosts-file.ts'
+import {SSH2_HOST_KEYS} from './host-trust.ts'
+import {entriesFor, fingerprint, judge, knownTypes, lineFor, nameOf, parseKnownHosts, rsaBits, typeOf, type HostName, type KnownHost, type Verdict} from './known-hosts-file.ts'
 import type {Prompter} from './prompt.ts'
 
 export interface HostKeyCheck {
@@ -31,9 +33,12 @@ export interface HostKeyCheck {
 /** Resolves when the key may be trusted; throws `host-key` when not, saying what to do. */
 export async function checkHostKey(check: HostKeyCheck): Promise<void> {
   const {hop, key, acceptNewFile} = check
+  if (hop.sshOnlyOption !== null) throw onlySshCanJudge(hop, hop.sshOnlyOption)
   const entries = knownHostsFiles(hop, acceptNewFile).flatMap(entriesOf)
   const verdict = judge(entries, {...placeOf(hop), key})
   if (verdict.verdict === 'revoked') throw revoked(hop, key, verdict)
+  const bits = rsaBits(key)
+  if (bits !== null && bits < hop.requiredRsaBits) throw tooShort(hop, key, bits)
   if (check.pinned && check.pinned.length > 0) return checkPinned(hop, key, check.pinned)
   if (verdict.verdict === 'known') return
   // With `StrictHostKeyChecking no` ssh goes on after a change, without passwords. A change is refused here all the same:
@@ -101,9 +106,22 @@ function byAuthority({authority}: Unknown): string {
 
 function checkPinned(hop: Hop, key: Buffer, pinned: readonly string[]): void {
   const base64 = key.toString('base64')
-  if (pinned.some((line) => line.split(/\s+/).includes(base64))) return
-  throw new JnodeError('host-key', `${hop.label} showed another host key (${described(key)}) than the one the job there reported`, {
-    hint: `Something else answers in the place of ${hop.host}. Tell the admins of the cluster.`,
+  if (!pinned.some((line) => line.split(/\s+/).includes(base64))) throw notTheJobsKey(hop, described(key))
+}
+
+/** The name that was tried may lead to another machine than the node, which has other keys. */
+export class WrongNodeKey extends JnodeError {}
+
+/** `shown`: the key in words. */
+export function notTheJobsKey({host, label}: Pick<Hop, 'host' | 'label'>, shown: string): WrongNodeKey {
+  return new WrongNodeKey('host-key', `The SSH server that answers as ${label} shows a host key (${shown}) that the job on that node did not find`, {
+    hint: `The name ${host} may lead to another machine, or something else answers in its place. Tell the cluster's admins.`,
+  })
+}
+
+function tooShort(hop: Hop, key: Buffer, bits: number): JnodeError {
+  return new JnodeError('host-key', `The host key of ${hop.label} (${described(key)}) has ${bits} bits, and RequiredRSASize asks for ${hop.requiredRsaBits}`, {
+    hint: `Ask the admins of ${hop.host} for a longer key or another type.`,
   })
 }
 
@@ -124,9 +142,6 @@ function revoked(hop: Hop, key: Buffer, {file, line}: Extract<Verdict, {verdict:
   })
 }
 
-/** What ssh2 1.17 can check, in its order. */
-const SSH2_HOST_KEYS = ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa']
-
 /**
  * The whole list of host key algorithms to offer, in order: what the user's configuration allows, the types already known
  * for this hop first, so that a server with several keys does not look new because it was asked for another one. Read
@@ -138,6 +153,20 @@ export function hostKeyAlgorithms(hop: Hop, acceptNewFile?: string): string[] {
   const configured = hop.hostKeyAlgorithms.filter((name) => SSH2_HOST_KEYS.includes(name))
   const allowed = configured.length > 0 ? configured : SSH2_HOST_KEYS
   return [...known.filter((name) => allowed.includes(name)), ...allowed.filter((name) => !known.includes(name))]
+}
+
+/** Where the host is known by certificate alone, which only the ssh program can check: the line that says so, in words. */
+export function byAuthorityAlone(hop: Hop): string | null {
+  const own = entriesFor(knownHostsFiles(hop).flatMap(entriesOf), placeOf(hop))
+  const authority = own.find(({marker}) => marker === 'cert-authority')
+  if (!authority || own.some(({marker}) => marker === null)) return null
+  return `the host is known by certificate (${authority.file} line ${authority.line})`
+}
+
+/** The lines of the user's files that revoke keys, of whatever host: they hold also where other keys are given. */
+export function revokedLines(hop: Pick<Hop, 'userKnownHostsFiles' | 'globalKnownHostsFiles'>): string {
+  const entries = [...hop.userKnownHostsFiles, ...hop.globalKnownHostsFiles].flatMap(entriesOf)
+  return entries.filter(({marker}) => marker === 'revoked').map(({names, keyType, key}) => `@revoked ${names} ${keyType} ${key.toString('base64')}\n`).join('')
 }
 
 function knownHostsFiles(hop: Hop, acceptNewFile?: string): string[] {

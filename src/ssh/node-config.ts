@@ -11,13 +11,17 @@ export interface NodeConfig {
   /** A known_hosts file that holds the node's keys under its name; they are all that is accepted. Null: the first one seen is. */
   pinnedFile: string | null
   nodesFile: string
+  /** The user's own, which hold beside `nodesFile`. */
+  knownHostsFiles: readonly string[]
   identityFiles: readonly string[]
   /** The program and its arguments whose stdin and stdout are the connection. */
   proxy: readonly string[]
 }
 
+type Option = [keyword: string, value: string]
+
 /** Options in ssh_config's words, in order. */
-function nodeOptions({node, user, pinnedFile, nodesFile, identityFiles, proxy}: NodeConfig): [keyword: string, value: string][] {
+function nodeOptions({node, user, pinnedFile, nodesFile, knownHostsFiles, identityFiles, proxy}: NodeConfig): Option[] {
   return [
     ['HostName', checkHostName(node)],
     ['User', user],
@@ -25,12 +29,13 @@ function nodeOptions({node, user, pinnedFile, nodesFile, identityFiles, proxy}: 
     // A percent sign is ssh's own here.
     ['ProxyCommand', command(proxy).replaceAll('%', '%%')],
     ['HostKeyAlias', node],
-    ['UserKnownHostsFile', fileNames([pinnedFile ?? nodesFile])],
-    ['GlobalKnownHostsFile', '/dev/null'],
+    ...(pinnedFile === null
+      ? [['UserKnownHostsFile', fileNames([nodesFile, ...knownHostsFiles])] satisfies Option]
+      : [['UserKnownHostsFile', fileNames([pinnedFile])] satisfies Option, ['GlobalKnownHostsFile', '/dev/null'] satisfies Option]),
     ['StrictHostKeyChecking', pinnedFile === null ? 'accept-new' : 'yes'],
     ['UpdateHostKeys', 'no'],
     ['CheckHostIP', 'no'],
-    ...identityFiles.map((file): [string, string] => ['IdentityFile', fileNames([file])]),
+    ...identityFiles.map((file): Option => ['IdentityFile', fileNames([file])]),
   ]
 }
 

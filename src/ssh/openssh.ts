@@ -8,6 +8,7 @@ import {targetText, type Target} from '../target.ts'
 import {refuseWithoutPerson, type DoorOptions, type Node} from './door.ts'
 import {resolveHops, type Hop} from './host-config.ts'
 import {addressBehind, isGone, isOneOfSeveral, machineOf, remember, wordsFor} from './machine.ts'
+import {notTheJobsKey, revokedLines} from './known-hosts.ts'
 import {joinMaster, openMaster, type Master, type MasterOptions} from './master.ts'
 import {needsOf, printable, type Secrets} from './login.ts'
 import {fileNames} from './option-text.ts'
@@ -29,6 +30,7 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
     }
     return {env, prompter: asker, label: hop.label, tell, signal, failure: (said) => failureOf(hop, said, {answered, secrets})}
   }
+  const userFiles = ({userKnownHostsFiles}: Hop) => (knownHosts === null ? userKnownHostsFiles : [knownHosts, ...userKnownHostsFiles])
   /** Words for ssh to come back to the machine that is meant, and the gateway that was asked whether it would go there by itself. */
   const cameFrom = async (target: Target, hops: readonly Hop[], signal: AbortSignal): Promise<{words: string[]; gateway: Master | null}> => {
     const hop = hops.at(-1)!
@@ -52,7 +54,7 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
       const theirs = hop.controlPath === null ? null : await joinMaster(hop.controlPath, {env, label: hop.label})
       if (theirs) return {head: theirs, hop, machine: Promise.resolve(null)}
       if (!prompter.canAsk) refuseWithoutPerson([hop], secrets)
-      const files = knownHosts === null ? [] : ['-o', `UserKnownHostsFile=${fileNames([knownHosts, ...hop.userKnownHostsFiles])}`]
+      const files = knownHosts === null ? [] : ['-o', `UserKnownHostsFile=${fileNames(userFiles(hop))}`]
       hop.address = machines.get(hop.label) ?? before ?? null
       const {words, gateway} = await cameFrom(targets.at(-1)!, hops, signal)
       const there = gateway === null ? argumentsFor(targets) : ['-o', `ProxyCommand=${gateway.proxyCommand}`, ...argumentsFor(targets.slice(-1))]
@@ -71,17 +73,25 @@ export function opensshDoor({env, prompter, secrets, machines, witness, tell, kn
       remember(machines, hop.label, machine)
       return {head, hop, machine}
     },
-    async nodeThrough(head: Master, headHop: Hop, node: Node, signal: AbortSignal): Promise<Master> {
+    /** `proxyCommand`: what leads to the node's sshd; null where this computer reaches it itself. */
+    async nodeThrough({proxyCommand}: {proxyCommand: string | null}, headHop: Hop, node: Node, signal: AbortSignal): Promise<Master> {
       checkHostName(node.name)
       const hop = {...headHop, alias: node.name, host: node.name, port: 22, label: `${headHop.user}@${node.name}`}
       if (!prompter.canAsk) refuseWithoutPerson([hop], secrets)
+      const files = userFiles(hop)
       const pinned = node.hostKeys.map((key) => `${node.name} ${key}\n`).join('')
-      // Taken on first sight, a key is remembered; those that the job has read are all there is to accept.
-      const policy = pinned === '' ? [`UserKnownHostsFile=${fileNames([nodesFile])}`, 'StrictHostKeyChecking=accept-new'] : ['StrictHostKeyChecking=yes']
+      // Taken on first sight, a key is remembered; those that the job has found are all there is to accept. What else the user's
+      // configuration says of host keys (RevokedHostKeys, KnownHostsCommand, ...) is not touched.
+      const policy = pinned === '' ? [`UserKnownHostsFile=${fileNames([nodesFile, ...files])}`, 'StrictHostKeyChecking=accept-new'] : ['StrictHostKeyChecking=yes', 'GlobalKnownHostsFile=/dev/null']
       if (pinned === '') await mkdir(dirname(nodesFile), {recursive: true, mode: 0o700})
-      const known = [...policy, 'GlobalKnownHostsFile=/dev/null', 'HashKnownHosts=no', 'UpdateHostKeys=no', `HostKeyAlias=${node.name}`]
+      const known = [...policy, 'HashKnownHosts=no', 'UpdateHostKeys=no', `HostKeyAlias=${node.name}`]
+      const through = proxyCommand === null ? [] : ['-o', `ProxyCommand=${proxyCommand}`]
       const keys = hop.identityFiles.flatMap((identity) => ['-i', identity])
-      return openMaster([...known.flatMap((option) => ['-o', option]), '-o', `ProxyCommand=${head.proxyCommand}`, ...signsOfLife(hop), ...keys, '-l', hop.user, '-p', '22', '--', node.name], {...options(hop, signal), ...(pinned === '' ? {} : {pinned})})
+      const words = [...known.flatMap((option) => ['-o', option]), ...through, ...signsOfLife(hop), ...keys, '-l', hop.user, '-p', '22', '--', node.name]
+      if (pinned === '') return openMaster(words, options(hop, signal))
+      const revoked = revokedLines({...hop, userKnownHostsFiles: files})
+      const master = options(hop, signal)
+      return openMaster(words, {...master, failure: (said) => pinnedFailureOf(hop, said) ?? master.failure(said), pinned: revoked + pinned})
     },
   }
 }
@@ -113,14 +123,21 @@ function argumentsFor(targets: readonly Target[]): string[] {
 /** A host that hangs up on an answer has refused it, whatever it says. */
 const HUNG_UP = /^Connection (closed|reset) by (?!UNKNOWN)/m
 
+/** As for ssh2, where the key is not one of those that the job has found: ssh names the file that was made for it. */
+function pinnedFailureOf(hop: Hop, said: string): JnodeError | null {
+  const isOther = /remote host identification has changed|no .* host key is known/i.test(said)
+  const [, sent] = /sent by the remote host is\s+(\S+?)\.?\s/.exec(said) ?? []
+  return isOther ? notTheJobsKey(hop, sent ?? 'of another type') : null
+}
+
 /** What ssh said, as one of our failures. `answered`: it was given a password or a code. */
 function failureOf(hop: Hop, said: string, {answered, secrets}: {answered: boolean; secrets: Secrets}): JnodeError {
   const words = printable(said).trim().split('\n').filter((line) => line.trim() !== '').slice(-3).join('; ').slice(0, 400) || 'it said nothing'
   if (/\bssh: (command )?not found/.test(said)) return new JnodeError('config', 'There is no ssh program on this computer', {hint: 'Install OpenSSH, or leave out --transport openssh.'})
   const hint = `See what \`${hop.sshCommand}\` says.`
-  if (/host key verification failed|remote host identification has changed|no .* host key is known/i.test(said)) {
+  if (/host key verification failed|remote host identification has changed|no .* host key is known|no matching host key type|bad server host key/i.test(said)) {
     const file = /Offending .* key in (\S+):(\d+)/.exec(said)
-    return new JnodeError('host-key', `ssh did not accept the host key on the way to ${hop.label}: ${file ? `${file[1]} line ${file[2]} has another one` : words}`, {
+    return new JnodeError('host-key', `ssh did not accept the host key on the way to ${hop.label}: ${file ? `${file[1]} line ${file[2]} has another one` : (/^.*\brevoked\b.*$/im.exec(printable(said))?.[0].trim() ?? words)}`, {
       hint: `Run ${quote(hop.sshCommand)} in a terminal, and compare the fingerprint with what the admins publish.`,
     })
   }

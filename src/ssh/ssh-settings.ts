@@ -49,6 +49,11 @@ export function sshVersion(env: NodeJS.ProcessEnv): Promise<string | null> {
   })
 }
 
+/** Whether the ssh program can log in for us: that of Windows cannot share one connection. */
+export async function programCanLogIn(env: NodeJS.ProcessEnv): Promise<boolean> {
+  return process.platform !== 'win32' && (await sshVersion(env)) !== null
+}
+
 /** What `ssh -G` printed; null where there is no ssh program, or one from before 6.8, which has no -G. */
 function run(program: string, args: string[], deps: HostConfigDeps): Promise<string | null> {
   const options = {timeout: SSH_G_TIMEOUT_MS, windowsHide: true, env: deps.env ?? process.env, signal: deps.signal}

@@ -361,16 +361,6 @@ describe('a host key that has changed', () => {
     const before = {gateway: {gateway: 0, head: 0}, 'gateway-lan': {gateway: 1, head: 0}, head: {gateway: 2, head: 0}}[host]
     expect(await logins()).toMatchObject(before!)
   })
-
-  test('of the node: refused, and nothing is left', async () => {
-    await lab.stopDaemon('node1', 'sshd')
-    onTestFinished(() => lab.startDaemon('node1', 'sshd'))
-    await sshd('node1', {port: 22, settings: '# another host key', before: 'test -e /run/other_key || ssh-keygen -q -t ed25519 -N "" -f /run/other_key\nmount --bind /run/other_key /etc/ssh/ssh_host_ed25519_key'})
-    const logins = await countLogins(lab)
-    expect(await jnode.fails('start x --host head --node node1 --route socket')).toMatchObject({exitCode: 4, code: 'host-key', message: matching(/node1/)})
-    expect(await logins()).toMatchObject({head: 1, node1: 0})
-    await nothingLeft(lab)
-  })
 })
 
 describe('a login shell', () => {

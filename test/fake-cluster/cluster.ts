@@ -49,6 +49,8 @@ export interface FakeCluster {
   headPort: number
   privateKey: string
   knownHosts: string
+  /** The public host keys. */
+  hostKeys: Record<HopName, string>
   /** The user's home on head and nodes. */
   home: string
   settings: string
@@ -92,6 +94,7 @@ export async function startFakeCluster(options: FakeClusterOptions = {}): Promis
     ...ports,
     privateKey,
     knownHosts,
+    hostKeys: Object.fromEntries(HOPS.map((name) => [name, base.keys.host[name].public])) as Record<HopName, string>,
     home: places.home,
     settings: places.settings,
     grid,

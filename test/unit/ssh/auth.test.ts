@@ -107,6 +107,13 @@ describe('password', () => {
 })
 
 describe('key files', () => {
+  it('are not offered where RequiredRSASize asks for longer ones; other types are', async () => {
+    const {error, log} = await logIn({factors: [{keys: [at('rsa'), at('plain')]}]}, {hop: {...keyFiles('rsa'), requiredRsaBits: 8192}})
+    expect(error!.message).toMatch(/rsa has \d+ bits, and RequiredRSASize asks for 8192/)
+    expect(log).not.toContain('publickey')
+    expect((await logIn({factors: [{keys: [at('plain')]}]}, {hop: {...keyFiles('rsa', 'plain'), requiredRsaBits: 8192}})).error).toBeNull()
+  })
+
   it.each(['plain', 'rsa', 'ecdsa', 'ecdsa-384', 'rsa-pem', 'putty'])('sign without a question: %s', async (name) => {
     const person = typist({})
     const {error, log} = await logIn({factors: [keys(name)]}, {person, hop: keyFiles(name)})

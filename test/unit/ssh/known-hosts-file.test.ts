@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import ssh2 from 'ssh2'
 import {afterAll, beforeAll, describe, expect, it} from 'vitest'
-import {fingerprint, judge, knownTypes, lineFor, parseKnownHosts, typeOf} from '../../../src/ssh/known-hosts-file.ts'
+import {fingerprint, judge, knownTypes, lineFor, parseKnownHosts, rsaBits, typeOf} from '../../../src/ssh/known-hosts-file.ts'
 
 let dir: string
 let server: ssh2.Server
@@ -164,6 +164,15 @@ describe('lineFor', () => {
 describe('keys', () => {
   it.each(['own', 'rsa', 'ecdsa'])('have the fingerprint that ssh-keygen prints: %s', (name) => {
     expect(execFileSync('ssh-keygen', ['-l', '-f', at(name)], {encoding: 'utf8'})).toContain(` ${fingerprint(blob(name))} `)
+  })
+
+  it('have as many bits as ssh-keygen counts, where they are RSA', () => {
+    const counted = Number(execFileSync('ssh-keygen', ['-l', '-f', at('rsa.pub')], {encoding: 'utf8'}).split(' ')[0])
+    const blob = Buffer.from(publicText('rsa').split(' ')[1]!, 'base64')
+    expect(rsaBits(blob)).toBe(counted)
+    expect(rsaBits(Buffer.from(publicText('own').split(' ')[1]!, 'base64'))).toBeNull()
+    // Cut short by a hostile server.
+    for (let length = 12; length < blob.length; length += 7) expect(rsaBits(blob.subarray(0, length))).toBeLessThanOrEqual(counted)
   })
 
   it('name their type, and what is no key has none', () => {

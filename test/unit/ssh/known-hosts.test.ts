@@ -12,6 +12,13 @@ import {hopTo, typist} from './login-peer.ts'
 // Public keys made for these tests; their private halves were thrown away.
 const own = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOWNOWNOWNOWNOWNOWNOWNOWNOWNOWNOWNOWNOWNOWNO'
 const other = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOTHEROTHEROTHEROTHEROTHEROTHEROTHEROTHERTHE'
+/** A string of the SSH protocol. */
+const part = (text: string | Buffer) => {
+  const bytes = Buffer.from(text as string, 'latin1')
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(bytes.length)
+  return Buffer.concat([length, bytes])
+}
 const blob = (line: string) => Buffer.from(line.split(' ')[1]!, 'base64')
 
 let dir: string
@@ -179,6 +186,20 @@ describe('a key that was revoked', () => {
   })
 })
 
+describe('a rule that is not known_hosts’', () => {
+  const rsa = `ssh-rsa ${Buffer.concat([part('ssh-rsa'), part('\x01\0\x01'), part(Buffer.alloc(128, 0xff))]).toString('base64')}`
+
+  it.each([[1024, 'accepted'], [2048, 'host-key: The host key of user@head (RSA']] as const)('is the size of RSA keys, also of those that are pinned: %i', async (requiredRsaBits, verdict) => {
+    known(`head ${rsa}`)
+    for (const pinned of [[], [rsa]]) expect((await check({hop: head({requiredRsaBits}), key: blob(rsa), pinned})).slice(0, verdict.length)).toBe(verdict)
+  })
+
+  it('is not passed over where only the ssh program knows it', async () => {
+    known(`head ${own}`)
+    for (const pinned of [[], [own]]) expect(await check({hop: head({sshOnlyOption: 'RevokedHostKeys'}), pinned})).toMatch(/^host-key: The host key of user@head cannot be checked: .*RevokedHostKeys/)
+  })
+})
+
 describe('pinned keys', () => {
   it('are accepted whatever the files say', async () => {
     known(`head ${other}`)
@@ -188,7 +209,7 @@ describe('pinned keys', () => {
 
   it('shut out every other key, even a known one', async () => {
     known(`head ${own}`)
-    expect(await check({pinned: [other]})).toMatch(/^host-key: user@head showed another host key .* than the one the job there reported/)
+    expect(await check({pinned: [other]})).toMatch(/^host-key: The SSH server that answers as user@head shows a host key \(ED25519 SHA256:\S+\) that the job on that node did not find/)
   })
 
   it('are not pinned where the job reported none', async () => {

@@ -220,6 +220,8 @@ export function hopTo(changes: Partial<Hop>): Hop {
     beyondSsh2: null,
     gssapi: false,
     hostKeyAlgorithms: [],
+    sshOnlyOption: null,
+    requiredRsaBits: 1024,
     kexAlgorithms: [],
     ciphers: [],
     macs: [],

@@ -11,7 +11,7 @@ const dir = mkdtempSync(join(tmpdir(), 'jnode-node-config-'))
 afterAll(() => rmSync(dir, {recursive: true}))
 
 const config = (over: Partial<NodeConfig> = {}): NodeConfig => ({
-  alias: 'nightly', node: 'node1.cluster', user: 'ann', pinnedFile: '/state/sessions/me%40head/nightly.known_hosts', nodesFile: '/state/known', identityFiles: ['/home/ann/my "own" key\\1'],
+  alias: 'nightly', node: 'node1.cluster', user: 'ann', pinnedFile: '/state/sessions/me%40head/nightly.known_hosts', nodesFile: '/state/known', knownHostsFiles: [], identityFiles: ['/home/ann/my "own" key\\1'],
   proxy: ['/usr/bin/node', '/opt/jnode/run.js', 'ssh', 'nightly', '--host', 'me@head', '--stdio'], ...over,
 })
 
