@@ -21,6 +21,7 @@ import type {NodeShell, OpenNode} from './flows/node-shell.ts'
 import {logInWith} from './log-in.ts'
 import {endStore} from './session/end-store.ts'
 import {openStore} from './session/local-store.ts'
+import {originStore} from './session/origins.ts'
 import {routeStore} from './session/route-store.ts'
 import type {NodeConfig} from './ssh/node-config.ts'
 import type {Prompter} from './ssh/prompt.ts'
@@ -62,6 +63,7 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
       return {...link, head: traced(link.head, tell)}
     },
     store: openStore(stateDir),
+    origins: originStore(stateDir),
     routes: routeStore(stateDir),
     ends: endStore(stateDir, endedViewShape),
     keepers: keeperDirectory(stateDir),

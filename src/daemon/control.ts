@@ -125,7 +125,8 @@ export function keeperDirectory(stateDir: string): KeeperDirectory {
       const status = await statusOf(path, `The tunnel of ${name}`)
       if (!status) return null
       return {
-        status,
+        // An older jnode knows no other address.
+        status: {...status, localHost: status.localHost ?? '127.0.0.1'},
         async disconnect(why) {
           await ask(path, 'POST', '/disconnect', {timeoutMs: ALIVE_WITHIN_MS, ...(why && {headers: {[WHY_HEADER]: why}})}).catch((cause: unknown) => {
             throw new JnodeError('unexpected', `The process that holds the tunnel of ${name} (${status.pid}) does not close it: ${messageOf(cause)}`, {hint: `End it with \`kill ${status.pid}\`; the job goes on.`, cause})

@@ -33,7 +33,7 @@ export interface KeepOptions {
 export interface KeptSession {
   /** The session as it is now: a reconnect replaces link and way. */
   current(): OpenSession
-  status(): Pick<KeeperStatus, 'tunnel' | 'reconnects' | 'route' | 'routes' | 'localPort'>
+  status(): Pick<KeeperStatus, 'tunnel' | 'reconnects' | 'route' | 'routes' | 'localHost' | 'localPort'>
   readonly ended: Promise<KeepEnd>
 }
 
@@ -78,7 +78,7 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
   const ended = keep()
   return {
     current: () => session,
-    status: () => ({tunnel: tunnelState, reconnects, route: session.way.route, routes: session.way.trials, localPort: session.tunnel.port}),
+    status: () => ({tunnel: tunnelState, reconnects, route: session.way.route, routes: session.way.trials, localHost: session.tunnel.host, localPort: session.tunnel.port}),
     ended,
   }
 }

@@ -10,6 +10,8 @@ export interface KeeperStatus {
   name: string
   node: string
   tunnel: TunnelState
+  /** Host of the URL: an address of its own, or a name. */
+  localHost: string
   localPort: number
   route: string
   /** What is known of the routes on this cluster; null from an older jnode. */

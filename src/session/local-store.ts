@@ -185,7 +185,8 @@ function unusable(file: string, name: string, why: string): JnodeError {
   })
 }
 
-function cannot(what: string, path: string, cause: unknown): JnodeError {
+/** What went wrong with a file or folder of the state directory, as `config`. */
+export function cannot(what: string, path: string, cause: unknown): JnodeError {
   return new JnodeError('config', `${path} cannot ${what}: ${whyOf(cause)}`, {
     hint: 'Make room and check that the folder is yours to write to, or set XDG_STATE_HOME to one that is.',
     cause,

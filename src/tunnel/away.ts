@@ -1,8 +1,9 @@
 /** Who answers the local port while there is no way to the server: a page for people, an honest 503 for programs; websockets wait for a while. */
-import {createServer, ServerResponse, type IncomingMessage} from 'node:http'
+import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {awayPage} from './away-page.ts'
+import {lastAnswer} from './pass-on.ts'
 import type {OpenToServer} from './tunnel.ts'
 import {waitingWebsockets} from './websockets.ts'
 
@@ -18,6 +19,10 @@ export interface AwayServer {
   say(away: Away): void
   /** Answers on this connection from now on, as often as it is asked. */
   take(socket: Socket): void
+  /** Answers a request that another server has read. */
+  answer(req: IncomingMessage, res: ServerResponse): void
+  /** As `answer`, for a request whose connection Node has handed over; `behind`: what came after it. */
+  upgrade(req: IncomingMessage, socket: Duplex, behind: Buffer): void
   /** The way is up: websockets that wait go on to the server, and connections on which nothing has been asked are closed, so that they come again and get through. */
   release(open: OpenToServer): void
 }
@@ -36,13 +41,16 @@ export function awayServer({first, seeking}: AwayOptions): AwayServer {
   const taken = new Set<Socket>()
   const websockets = waitingWebsockets()
   const server = createServer((req, res) => answer(req, res, away))
-  server.on('upgrade', (req: IncomingMessage, socket: Duplex, behind: Buffer) => {
+  const upgrade = (req: IncomingMessage, socket: Duplex, behind: Buffer) => {
     taken.delete(socket as Socket)
     const refuse = () => answerOn(socket, req, away)
     if (seeking() && req.headers.upgrade?.toLowerCase() === 'websocket') websockets.take(req, socket, {first: behind, refuse})
     else refuse()
-  })
+  }
+  server.on('upgrade', upgrade)
   return {
+    answer: (req, res) => answer(req, res, away),
+    upgrade,
     say(next) {
       away = next
     },
@@ -59,12 +67,8 @@ export function awayServer({first, seeking}: AwayOptions): AwayServer {
   }
 }
 
-/** For a request whose connection Node has handed over. */
 function answerOn(socket: Duplex, req: IncomingMessage, away: Away): void {
-  const res = new ServerResponse(req)
-  res.assignSocket(socket as Socket)
-  res.once('finish', () => socket.end())
-  answer(req, res, away)
+  answer(req, lastAnswer(req, socket), away)
 }
 
 /** No more than status, words and how long to wait; `close`, so that the next request finds the way if it is up by then. */

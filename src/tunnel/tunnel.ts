@@ -1,45 +1,69 @@
-/** One local port, one route: each local connection becomes one stream to the server's endpoint. */
+/** One origin, one route: each local connection becomes one stream to the server's endpoint. */
 import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
+import {connect} from 'node:tls'
+import type {Origin} from '../origin.ts'
+import {isWsl} from '../wsl.ts'
 import {awayServer, type Away} from './away.ts'
 import {join} from './forward.ts'
-import {listen, type ListenOptions} from './listener.ts'
+import {listen} from './listener.ts'
+import {listenByName} from './named.ts'
 
 /** Opens a stream to the server's endpoint; rejects when the way is down. */
 export type OpenToServer = () => Promise<Duplex>
 
 export interface Tunnel {
+  /** Of this session's URL: its own address, or its own name where the system has no address for it. */
+  readonly host: string
   readonly port: number
-  /** The way to the server is up: bytes go there untouched. */
-  route(open: OpenToServer): void
+  /** The way to the server is up. `secure`: it speaks https, which at a name the browser does not. */
+  route(open: OpenToServer, options?: {secure: boolean}): void
   /** There is none until the next `route`: requests are told why. */
   away(why: Away): void
   close(): Promise<void>
 }
 
+export interface TunnelOptions {
+  origin: Origin
+  /** Port to take, or to start from when `orNext` is set; null where any will do that is the same each time. */
+  port: number | null
+  orNext: boolean
+  /** Use the name and not the address; what the system lacks decides otherwise. */
+  named?: boolean
+}
+
+const DEFAULT_PORT = 8888
+
 const NOT_YET: Away = {lines: ['This session is being started.'], retryAt: null}
 const BROKE: Away = {lines: ['The server of this session does not answer just now.', 'Its connection may have been lost, or the server is busy or has ended.'], retryAt: null}
 
-/** Listens now, forwards as soon as there is a route. Throws `port-taken`. */
-export async function openTunnel(options: ListenOptions): Promise<Tunnel> {
+/**
+ * Listens now, forwards as soon as there is a route. At the session's own address bytes go through untouched, for nobody else's page
+ * leads there. Where the system has 127.0.0.1 only (macOS, and WSL as Windows sees it) all sessions share that, and each
+ * request must name this one. Throws `port-taken`.
+ */
+export async function openTunnel({origin, port, orNext, named = isWsl()}: TunnelOptions): Promise<Tunnel> {
   let open: OpenToServer | null = null
   const stand = awayServer({first: NOT_YET, seeking: () => open === null})
-  const listener = await listen(options, (socket) => {
+  const carry = (socket: Socket) => {
     if (open) void forward(socket, open).catch(() => stand.take(socket))
     else stand.take(socket)
-  })
+  }
+  const own = named ? null : await listen({addresses: [origin.address], port: port ?? DEFAULT_PORT, orNext}, carry)
+  const place = own ? {...own, host: origin.address} : await listenByName({origin, port, orNext}, {stand, way: () => open})
   return {
-    port: listener.port,
-    route(next) {
-      open = next
+    host: place.host,
+    port: place.port,
+    route(next, {secure} = {secure: false}) {
+      open = secure && !own ? overTls(next) : next
       stand.say(BROKE)
-      stand.release(next)
+      stand.release(open)
     },
     away(why) {
       open = null
       stand.say(why)
     },
-    close: () => listener.close(),
+    close: () => place.close(),
   }
 }
 
@@ -48,4 +72,12 @@ async function forward(local: Socket, open: OpenToServer): Promise<void> {
   const remote = await open()
   if (local.destroyed) remote.destroy()
   else join(local, remote)
+}
+
+/** Somebody else's https server, whose certificate nobody here can check: like one with http it is known by where it listens. */
+function overTls(open: OpenToServer): OpenToServer {
+  return async () => {
+    const socket = await open()
+    return connect({socket, rejectUnauthorized: false, ALPNProtocols: ['http/1.1']}).on('error', () => socket.destroy())
+  }
 }

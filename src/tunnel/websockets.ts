@@ -1,7 +1,7 @@
 /** Websockets that are asked for while there is no way: kept waiting, for Jupyter's page counts refusals and gives up after seven. */
 import type {IncomingMessage} from 'node:http'
 import type {Duplex} from 'node:stream'
-import {join} from './forward.ts'
+import {passUpgrade} from './pass-on.ts'
 import type {OpenToServer} from './tunnel.ts'
 
 /** Chromium gives up by itself after 240 s; a refusal before that is honest. */
@@ -48,22 +48,8 @@ export function waitingWebsockets(patienceMs = PATIENCE_MS): WaitingWebsockets {
     release(open) {
       for (const one of all) {
         one.leave()
-        void goOn(one, open)
+        void passUpgrade(one.req, one.socket, {open, first: Buffer.alloc(0), refuse: one.refuse})
       }
     },
   }
-}
-
-async function goOn({req, socket, refuse}: Waiting, open: OpenToServer): Promise<void> {
-  const remote = await open().catch(() => null)
-  if (!remote) return refuse()
-  if (socket.destroyed) return void remote.destroy()
-  remote.write(headOf(req), 'latin1')
-  join(socket, remote)
-}
-
-/** The request as it came. */
-function headOf({method, url, httpVersion, rawHeaders}: IncomingMessage): string {
-  const headers = rawHeaders.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${rawHeaders[i + 1]}`] : []))
-  return [`${method} ${url} HTTP/${httpVersion}`, ...headers, '', ''].join('\r\n')
 }

@@ -4,6 +4,7 @@ import {readFile} from 'node:fs/promises'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {JnodeError, whenAborted} from '../errors.ts'
+import {isWsl} from '../wsl.ts'
 
 const FETCHED_WITHIN_MS = 20_000
 
@@ -71,8 +72,4 @@ export function ownerOf(table: string, {from, to}: {from: number; to: number}): 
 /** On WSL the browser is a program of Windows: what it asks comes through a relay that is root's, or from no socket that Linux knows. */
 export function isOurs(owner: number | null, {me, wsl}: {me: number; wsl: boolean}): boolean {
   return owner === me || (wsl && (owner === null || owner === 0))
-}
-
-function isWsl(): boolean {
-  return Boolean(process.env['WSL_DISTRO_NAME'])
 }

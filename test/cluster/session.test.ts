@@ -108,7 +108,7 @@ describe('in the foreground', () => {
   test('Ctrl-C in the terminal closes the tunnel, keeps the job and says how to come back', async () => {
     const held = jnode.spawn('start front --host head --time 2h', {terminal: true})
     await held.says(/front on node\d\.local · 1 slot · route socket · [^·]* left · Ctrl-C closes the tunnel, the job stays/)
-    const url = /http:\/\/127\.0\.0\.1:8888\/\S+/.exec(held.stdout())![0]
+    const url = /http:\/\/127(?:\.\d+){3}:8888\/\S+/.exec(held.stdout())![0]
     expect(await answers(lab, url)).toEqual(OPEN)
     held.type('\x03')
     const {exitCode, stdout} = await held.ended

@@ -29,7 +29,7 @@ function session(port: number): {open: OpenSession; done: string[]} {
     link: {head: remote, close: close('link')},
     engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
-    tunnel: {port, route: () => {}, close: close('tunnel')},
+    tunnel: {host: '127.1.2.3', port, route: () => {}, close: close('tunnel')},
     way: {route: 'socket', node: remote, nodeName: 'node1', open: () => never, lost: never, trials: []},
   }
   return {open: open as unknown as OpenSession, done}
@@ -48,7 +48,7 @@ test('a second keeper of a session gives up, closes what it holds and says so', 
   expect(failure.code).toBe('session-exists')
   expect(second.done).toEqual(['tunnel closed', 'link closed'])
   expect(states).toEqual(['closed'])
-  expect(first.status()).toMatchObject({name: 't1', node: 'node1', tunnel: 'connected', localPort: 8888})
+  expect(first.status()).toMatchObject({name: 't1', node: 'node1', tunnel: 'connected', localHost: '127.1.2.3', localPort: 8888})
   expect((await store.load('c1', 't1'))?.localPort).toBe(8888)
   stop.abort()
   expect(await first.ended).toEqual({kind: 'closed'})

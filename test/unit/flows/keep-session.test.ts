@@ -16,7 +16,7 @@ test('a stream that opens after the tunnel was closed is closed, too: the connec
     link: {head: remote, close: async () => {}},
     engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
-    tunnel: {port: 8888, route: () => {}, away: () => {}, close: async () => {}},
+    tunnel: {host: '127.1.2.3', port: 8888, route: () => {}, away: () => {}, close: async () => {}},
     way: {route: 'socket', node: remote, nodeName: 'node1', open: () => new Promise((resolve) => (opens = resolve)), lost: never, trials: []},
   }
   const deps = {clock: systemClock, upheaval: () => never, tell: () => {}}
@@ -40,7 +40,7 @@ test('after sleep a node that is silent does not cost the connection to the head
     link: {head: remote, close: async () => first('the connection')},
     engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
-    tunnel: {port: 8888, route: () => {}, away: () => {}, close: async () => {}},
+    tunnel: {host: '127.1.2.3', port: 8888, route: () => {}, away: () => {}, close: async () => {}},
     way: {route: 'direct', start: null, node: remote, nodeName: 'node1', open: () => never, lost: never, trials: [], close: async () => first('the way')},
   }
   let slept = false

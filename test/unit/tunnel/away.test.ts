@@ -2,6 +2,7 @@ import {connect, createServer, type AddressInfo} from 'node:net'
 import {afterEach, describe, expect, test} from 'vitest'
 import {WebSocket, WebSocketServer} from 'ws'
 import {fetchOver} from '../../../src/http.ts'
+import {originOf} from '../../../src/origin.ts'
 import {openHere} from '../../../src/ssh/local.ts'
 import {openTunnel, type Tunnel} from '../../../src/tunnel/tunnel.ts'
 
@@ -11,13 +12,13 @@ afterEach(async () => {
 })
 
 async function tunnel(): Promise<Tunnel> {
-  const opened = await openTunnel({port: 0, orNext: false})
+  const opened = await openTunnel({origin: originOf(`j${'0'.repeat(20)}`), port: 0, orNext: false})
   closing.push(() => opened.close())
   return opened
 }
 
 const lost = (retryInMs: number | null = null) => ({lines: ['The connection to <the> cluster was lost.', 'Run `jnode connect a`.'], retryAt: retryInMs === null ? null : Date.now() + retryInMs})
-const ask = ({port}: Tunnel, init: RequestInit = {}, path = '/lab?token=secret') => fetch(`http://127.0.0.1:${port}${path}`, init)
+const ask = ({host, port}: Tunnel, init: RequestInit = {}, path = '/lab?token=secret') => fetch(`http://${host}:${port}${path}`, init)
 
 /** The HTTP status with which it is refused. */
 const refusalOf = (socket: WebSocket) => new Promise((resolve) => socket.on('error', () => {}).once('unexpected-response', (_, {statusCode}) => (socket.terminate(), resolve(statusCode))))
@@ -27,9 +28,9 @@ describe('while there is no way', () => {
     const down = await tunnel()
     down.away(lost(4000))
     // Not by `fetch`, which sends a Sec-Fetch-Mode of its own.
-    const navigate = fetchOver(async () => connect(down.port, '127.0.0.1'))
+    const navigate = fetchOver(async () => connect(down.port, down.host))
     const headers = {accept: 'text/html,*/*;q=0.8', 'sec-fetch-mode': 'navigate'}
-    const answer = await navigate(new URL('http://127.0.0.1/lab?token=secret'), {headers, redirect: 'manual', signal: AbortSignal.timeout(10_000)})
+    const answer = await navigate(new URL(`http://${down.host}:${down.port}/lab?token=secret`), {headers, redirect: 'manual', signal: AbortSignal.timeout(10_000)})
     const html = await answer.text()
     expect([answer.status, answer.headers.get('retry-after'), answer.headers.get('cache-control')]).toEqual([503, expect.stringMatching(/^[1-5]$/), 'no-store'])
     expect(html).toContain('<h1>The connection to &lt;the&gt; cluster was lost.</h1>')
@@ -67,7 +68,7 @@ describe('while there is no way', () => {
     server.on('connection', (socket, {url, headers}) => socket.on('message', (data) => socket.send(`${url} ${headers.cookie} ${String(data)}`)))
     const down = await tunnel()
     down.away(lost())
-    const socket = new WebSocket(`ws://127.0.0.1:${down.port}/api/kernels/1/channels?session_id=2`, {headers: {cookie: 'a=b'}})
+    const socket = new WebSocket(`ws://${down.host}:${down.port}/api/kernels/1/channels?session_id=2`, {headers: {cookie: 'a=b'}})
     closing.push(() => socket.terminate())
     const heard = new Promise((resolve) => socket.once('message', (data) => resolve(String(data))))
     socket.once('open', () => socket.send('hello'))
@@ -83,7 +84,7 @@ describe('while there is no way', () => {
     closing.push(() => server.close())
     const down = await tunnel()
     down.away(lost())
-    const knock = () => new WebSocket(`ws://127.0.0.1:${down.port}/api/kernels/1/channels`).on('error', () => {})
+    const knock = () => new WebSocket(`ws://${down.host}:${down.port}/api/kernels/1/channels`).on('error', () => {})
     const many = Array.from({length: 101}, knock)
     closing.push(() => many.forEach((socket) => socket.terminate()))
     const refused = await Promise.race(many.map((socket) => refusalOf(socket).then((status) => ({socket, status}))))
@@ -102,13 +103,13 @@ describe('while there is no way', () => {
   test('a websocket is refused where the way is up and the server does not answer', async () => {
     const broken = await tunnel()
     broken.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port: 1}))
-    expect(await refusalOf(new WebSocket(`ws://127.0.0.1:${broken.port}/api/kernels/1/channels`))).toBe(503)
+    expect(await refusalOf(new WebSocket(`ws://${broken.host}:${broken.port}/api/kernels/1/channels`))).toBe(503)
   })
 
   test('another kind of upgrade gets its 503 as well', async () => {
     const down = await tunnel()
     down.away(lost())
-    const socket = connect(down.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n'))
+    const socket = connect(down.port, down.host, () => socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n'))
     const chunks: Buffer[] = []
     for await (const chunk of socket) chunks.push(chunk as Buffer)
     expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1\.1 503 [^]*Retry-After: 10[^]*jnode: no connection/i)
@@ -127,7 +128,7 @@ describe('while there is no way', () => {
     await new Promise((resolve) => server.once('listening', resolve))
     const back = await tunnel()
     back.away(lost())
-    const early = connect(back.port, '127.0.0.1')
+    const early = connect(back.port, back.host)
     await new Promise((resolve) => early.once('connect', resolve))
     await ask(back) // by now the other one is being served as well
     const closed = new Promise((resolve) => early.once('close', resolve))
