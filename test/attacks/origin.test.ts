@@ -124,7 +124,8 @@ describe.each(PLACES)('on %s sessions %s', (host, _, form) => {
     const {hostname, port} = place(own)
     // Python and Node ask the system for names, which knows none below localhost: there they are given the address and the Host.
     const [at, header] = host === 'laptop' ? [hostname, ''] : ['127.0.0.1', `${hostname}:${port}`]
-    const env = {http_proxy: 'http://127.0.0.1:3128', HTTP_PROXY: 'http://127.0.0.1:3128', NODE_USE_ENV_PROXY: '1', no_proxy: `localhost,127.0.0.1,${hostname}`, NO_PROXY: `localhost,127.0.0.1,${hostname}`}
+    const direct = host === 'laptop' ? `localhost,127.0.0.1,${hostname}` : 'localhost,127.0.0.1'
+    const env = {http_proxy: 'http://127.0.0.1:3128', HTTP_PROXY: 'http://127.0.0.1:3128', NODE_USE_ENV_PROXY: '1', no_proxy: direct, NO_PROXY: direct}
     const clients = {
       curl: ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '-K', '-'],
       node: ['node', '-e', `const {url, header, token} = JSON.parse(require('fs').readFileSync(0)); require('http').get(url, {agent: false, headers: {authorization: 'token ' + token, ...(header && {host: header})}}, (res) => (res.resume(), console.log(res.statusCode)))`],
