@@ -37,6 +37,9 @@ const DEFAULT_PORT = 8888
 const NOT_YET: Away = {lines: ['This session is being started.'], retryAt: null}
 const BROKE: Away = {lines: ['The server of this session does not answer just now.', 'Its connection may have been lost, or the server is busy or has ended.'], retryAt: null}
 
+/** Behind a forwarding of the user's own (`ssh -L`) the browser calls it so. */
+const FORWARDED = ['127.0.0.1', 'localhost', '[::1]']
+
 /**
  * Listens now, forwards as soon as there is a route. At the session's own address bytes go through untouched, for nobody else's page
  * leads there. Where the system has 127.0.0.1 only (macOS, and WSL as Windows sees it) all sessions share that, and each
@@ -44,7 +47,7 @@ const BROKE: Away = {lines: ['The server of this session does not answer just no
  */
 export async function openTunnel({origin, port, orNext, named = isWsl()}: TunnelOptions): Promise<Tunnel> {
   let open: OpenToServer | null = null
-  const stand = awayServer({first: NOT_YET, seeking: () => open === null})
+  const stand = awayServer({first: NOT_YET, names: [origin.address, ...FORWARDED], seeking: () => open === null})
   const carry = (socket: Socket) => {
     if (open) void forward(socket, open).catch(() => stand.take(socket))
     else stand.take(socket)

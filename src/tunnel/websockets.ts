@@ -8,6 +8,8 @@ import type {OpenToServer} from './tunnel.ts'
 const PATIENCE_MS = 200_000
 /** More than people have tabs; those beyond are refused at once. */
 const MOST = 100
+/** Pages send their Origin, programs none: many of these leave the pages' room alone. */
+const MOST_WITHOUT_ORIGIN = 50
 
 export interface WaitingWebsockets {
   /** Calls `refuse` once there is no more waiting. `first`: what came behind the request. */
@@ -28,8 +30,9 @@ export function waitingWebsockets(patienceMs = PATIENCE_MS): WaitingWebsockets {
   const all = new Set<Waiting>()
   return {
     take(req, socket, {first, refuse}) {
+      const alike = [...all].filter((other) => isPage(other.req) === isPage(req)).length
       // A websocket says nothing before it is accepted.
-      if (all.size >= MOST || first.length > 0) return refuse()
+      if (alike >= (isPage(req) ? MOST : MOST_WITHOUT_ORIGIN) || first.length > 0) return refuse()
       const gone = () => socket.destroy()
       const leave = () => {
         clearTimeout(timer)
@@ -52,4 +55,8 @@ export function waitingWebsockets(patienceMs = PATIENCE_MS): WaitingWebsockets {
       }
     },
   }
+}
+
+function isPage({headers}: IncomingMessage): boolean {
+  return headers.origin !== undefined
 }
