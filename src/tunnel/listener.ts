@@ -1,6 +1,7 @@
-/** The laptop's end: one port of an address of its own, never one that others can reach. */
+/** The laptop's end: one port of an address of its own, never one that other computers can reach, and for this user's programs alone. */
 import {createServer, type Server, type Socket} from 'node:net'
 import {JnodeError} from '../errors.ts'
+import {peerCheck, type IsMine} from '../peer.ts'
 
 export interface Listener {
   readonly port: number
@@ -19,17 +20,27 @@ export interface ListenOptions {
 
 const TRIES = 100
 
-/** Listens before anything is announced, so that the port in a URL is really ours. Null where this computer has no such address. Throws `port-taken`. */
+/** Listens before anything is announced, so that the port in a URL is really ours. Null where this computer has no such address. Throws `port-taken`, and `config` where nobody can tell who connects. */
 export async function listen({addresses, port, orNext}: ListenOptions, onSocket: (socket: Socket) => void): Promise<Listener | null> {
+  const isMine = await peerCheck()
   const last = Math.min(65_535, orNext ? port + TRIES : port)
   for (let candidate = port; candidate <= last; candidate++) {
-    const listener = await listenOn(addresses, candidate, onSocket)
+    const listener = await listenOn(addresses, candidate, greeter(isMine, onSocket))
     if (listener !== 'taken') return listener
   }
   const [where] = addresses
   throw new JnodeError('port-taken', orNext ? `No port from ${port} to ${last} is free at ${where}` : `Port ${port} is taken at ${where}`, {
     hint: 'Give another one with --port, or leave --port out.',
   })
+}
+
+/** Another user of this computer gets not one byte. */
+function greeter(isMine: IsMine, onSocket: (socket: Socket) => void): (socket: Socket) => void {
+  return (socket) =>
+    void isMine(socket).then((mine) => {
+      if (!mine) socket.destroy()
+      else if (!socket.destroyed) onSocket(socket)
+    })
 }
 
 /** Taken when somebody else has the port at any of the addresses: who asks for a name with several could then reach them instead of us. */
