@@ -8,6 +8,7 @@ import type {OpenSession} from '../flows/open-session.ts'
 import {stopOpenSession} from '../flows/stop.ts'
 import {warnOfTheEnd} from '../flows/warn-of-end.ts'
 import {controlPath, serveControl} from './control.ts'
+import {pipeSecret} from './private-http.ts'
 
 export interface HoldOptions {
   cluster: ClusterTarget
@@ -72,7 +73,7 @@ export async function holdSession(session: OpenSession, outside: Deps, options: 
         if (asked === 'stopped') closing.abort()
       }
     },
-  })
+  }, () => pipeSecret(options.stateDir))
   const control = await serving.catch(async (error: unknown) => {
     if (!(error instanceof JnodeError) || error.code !== 'session-exists') {
       deps.tell({kind: 'warning', text: `Other commands cannot reach this tunnel: ${messageOf(error)}`, hint: `It works all the same; process ${process.pid} holds it.`})
