@@ -65,7 +65,7 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
     origins: originStore(stateDir),
     routes: routeStore(stateDir),
     ends: endStore(stateDir, endedViewShape),
-    keepers: keeperDirectory(stateDir),
+    keepers: keeperDirectory(stateDir, {guard: fileURLToPath(new URL('guard.js', import.meta.url))}),
     clock: systemClock,
     upheaval: nextUpheaval,
     randomHex: (length) => randomBytes(length).toString('hex'),

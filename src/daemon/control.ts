@@ -9,6 +9,7 @@ import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import type {Keeper, KeeperDirectory, KeeperStatus, StopOutcome} from '../flows/keepers.ts'
+import {dismissGuard, postGuard} from './guards.ts'
 import {askPrivately, guarded, pipeSecret, WHY_HEADER, type PipeSecret} from './private-http.ts'
 import {deadSockets, fileAt, isDead, isOurs, listenPrivately, privateSocket, removeLeft} from './private-socket.ts'
 
@@ -20,7 +21,15 @@ export interface ControlHandlers {
 }
 
 export function controlPath(stateDir: string, cluster: string, name: string): string {
-  return privateSocket(stateDir, createHash('sha256').update(`${cluster}\n${name}`).digest('hex').slice(0, 16))
+  return privateSocket(stateDir, digestOf(cluster, name))
+}
+
+function guardPath(stateDir: string, cluster: string, name: string): string {
+  return privateSocket(stateDir, `port-${digestOf(cluster, name)}`)
+}
+
+function digestOf(cluster: string, name: string): string {
+  return createHash('sha256').update(`${cluster}\n${name}`).digest('hex').slice(0, 16)
 }
 
 /** Listens on the control socket, replacing one that a crash has left. Throws `session-exists` when a keeper lives there. */
@@ -99,9 +108,22 @@ async function statusOf(path: string, what: string, secret: PipeSecret): Promise
   }
 }
 
-/** The live keepers of this computer. */
-export function keeperDirectory(stateDir: string, secretOf = () => pipeSecret(stateDir)): KeeperDirectory {
+export interface DirectoryOptions {
+  /** The guard's program; without one, ports are guarded by nobody. */
+  guard?: string
+  secretOf?: () => PipeSecret
+}
+
+/** The live keepers of this computer, and the guards of ports. */
+export function keeperDirectory(stateDir: string, {guard, secretOf = () => pipeSecret(stateDir)}: DirectoryOptions = {}): KeeperDirectory {
+  const dismiss = async (cluster: string, name: string) => dismissGuard(guardPath(stateDir, cluster, name), secretOf())
   return {
+    dismiss,
+    async guard(tunnel, {cluster, name}) {
+      await tunnel.leave(async (port) => {
+        if (guard !== undefined) await postGuard(port, {program: guard, stateDir, path: guardPath(stateDir, cluster, name), secret: secretOf(), name})
+      })
+    },
     async find(cluster, name): Promise<Keeper | null> {
       const path = controlPath(stateDir, cluster, name)
       if (!isOurs(path)) return null
@@ -127,9 +149,10 @@ export function keeperDirectory(stateDir: string, secretOf = () => pipeSecret(st
       }
     },
     async forget(cluster, name) {
+      await dismiss(cluster, name)
       // A named pipe of Windows goes with its process.
       const path = controlPath(stateDir, cluster, name)
-      if (process.platform !== 'win32') await rm(path, {force: true})
+      if (process.platform !== 'win32') await Promise.all([path, guardPath(stateDir, cluster, name)].map((left) => rm(left, {force: true})))
       await rm(pidFile(path), {force: true})
     },
     dead: () => deadSockets(stateDir),

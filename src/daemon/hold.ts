@@ -42,10 +42,12 @@ export async function holdSession(session: OpenSession, outside: Deps, options: 
   const signal = AbortSignal.any([options.signal, closing.signal])
   let asked: 'disconnected' | 'taken-over' | 'stopped' | null = null
   let stopping: Promise<StopOutcome> | null = null
+  let yields = false
   const kept = keepSession(session, deps, {
     cluster: options.cluster,
     signal,
     onTunnel: () => options.onTunnel?.(status()),
+    yields: () => yields,
     stopping: () => stopping,
   })
   const {facts} = session
@@ -79,6 +81,7 @@ export async function holdSession(session: OpenSession, outside: Deps, options: 
       deps.tell({kind: 'warning', text: `Other commands cannot reach this tunnel: ${messageOf(error)}`, hint: `It works all the same; process ${process.pid} holds it.`})
       return null
     }
+    yields = true
     closing.abort()
     await tunnelClosed
     // Two at the same moment: the port on file shall be that of the one which stands.

@@ -11,6 +11,7 @@ import {isAlive} from './alive.ts'
 import {tellCalls} from './calls.ts'
 import {JobInError} from './job-end.ts'
 import type {Keeper} from './keepers.ts'
+import {guardPort} from './keep-session.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
 import type {Answer, ClusterLink, Deps} from './deps.ts'
@@ -93,7 +94,7 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
   const site = await ask(link.head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
   const engine = gridEngine(site)
   const facts = await factsThere({link, engine, user: site.user, input}, deps)
-  const {tunnel, label} = await openOwnTunnel({cluster, name: facts.name, port, offered: {label: facts.origin, port: facts.localPort}}, deps)
+  const {tunnel, label, guarded} = await openOwnTunnel({cluster, name: facts.name, port, offered: {label: facts.origin, port: facts.localPort}}, deps)
   try {
     facts.localPort = tunnel.port
     facts.origin ??= label
@@ -112,7 +113,7 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
       tellCalls(facts.name, engine, deps.tell)
     }
   } catch (error) {
-    await tunnel.close()
+    await (guarded ? guardPort({tunnel, facts}, deps) : tunnel.close())
     throw error
   }
 }

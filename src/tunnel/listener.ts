@@ -5,6 +5,7 @@ import {peerCheck, type IsMine} from '../peer.ts'
 
 export interface Listener {
   readonly port: number
+  readonly servers: readonly Server[]
   /** Stops listening and ends the connections that are open. */
   close(): Promise<void>
 }
@@ -35,7 +36,7 @@ export async function listen({addresses, port, orNext}: ListenOptions, onSocket:
 }
 
 /** Another user of this computer gets not one byte. */
-function greeter(isMine: IsMine, onSocket: (socket: Socket) => void): (socket: Socket) => void {
+export function greeter(isMine: IsMine, onSocket: (socket: Socket) => void): (socket: Socket) => void {
   return (socket) =>
     void isMine(socket).then((mine) => {
       if (!mine) socket.destroy()
@@ -69,7 +70,7 @@ async function listenOn([first, ...others]: ListenOptions['addresses'], port: nu
     }
     if (another !== 'no-such-address') servers.push(another)
   }
-  return {port: bound, close}
+  return {port: bound, servers, close}
 }
 
 function bind(host: string, port: number, accept: (socket: Socket) => void): Promise<Server | 'taken' | 'no-such-address'> {

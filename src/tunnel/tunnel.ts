@@ -1,5 +1,5 @@
 /** One origin, one route: each local connection becomes one stream to the server's endpoint. */
-import type {Socket} from 'node:net'
+import type {Server, Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import {connect} from 'node:tls'
 import type {Origin} from '../origin.ts'
@@ -21,6 +21,15 @@ export interface Tunnel {
   /** There is none until the next `route`: requests are told why. */
   away(why: Away): void
   close(): Promise<void>
+  /** As `close`, but not before `take` has settled: what it has been given then still listens. */
+  leave(take: (port: Port) => Promise<void>): Promise<void>
+}
+
+/** What another process needs to answer in the tunnel's place. */
+export interface Port {
+  servers: readonly Server[]
+  /** What Host may say. */
+  names: readonly string[]
 }
 
 export interface TunnelOptions {
@@ -54,6 +63,7 @@ export async function openTunnel({origin, port, orNext, named = isWsl()}: Tunnel
   }
   const own = named ? null : await listen({addresses: [origin.address], port: port ?? DEFAULT_PORT, orNext}, carry)
   const place = own ? {...own, host: origin.address} : await listenByName({origin, port, orNext}, {stand, way: () => open})
+  const names = own ? [origin.address, ...FORWARDED] : [place.host]
   return {
     host: place.host,
     port: place.port,
@@ -67,6 +77,9 @@ export async function openTunnel({origin, port, orNext, named = isWsl()}: Tunnel
       stand.say(why)
     },
     close: () => place.close(),
+    async leave(take) {
+      await take({servers: place.servers, names}).finally(() => place.close())
+    },
   }
 }
 

@@ -44,7 +44,7 @@ describe('where a socket’s place proves nothing, as with a pipe of Windows', (
     const path = controlPath(stateDir, 'c1', 't1')
     mkdirSync(dirname(path), {recursive: true})
     const secret = pipeSecret(stateDir, 'win32')!
-    return {stateDir, path, secret, keepers: keeperDirectory(stateDir, () => secret)}
+    return {stateDir, path, secret, keepers: keeperDirectory(stateDir, {secretOf: () => secret})}
   }
 
   const disconnects: boolean[] = []
@@ -87,7 +87,7 @@ describe('where a socket’s place proves nothing, as with a pipe of Windows', (
     onTestFinished(() => held.close())
     expect(await statusOf(path)).toBe(401)
     expect(await statusOf(path, {'x-jnode-proof': '0'.repeat(64)})).toBe(401)
-    expect(await keeperDirectory(stateDir, () => Buffer.alloc(32)).find('c1', 't1')).toBeNull()
+    expect(await keeperDirectory(stateDir, {secretOf: () => Buffer.alloc(32)}).find('c1', 't1')).toBeNull()
     expect(disconnects).toEqual([])
   })
 

@@ -29,7 +29,7 @@ function session(port: number): {open: OpenSession; done: string[]} {
     link: {head: remote, close: close('link')},
     engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
-    tunnel: {host: '127.1.2.3', port, route: () => {}, close: close('tunnel')},
+    tunnel: {host: '127.1.2.3', port, route: () => {}, close: close('tunnel'), leave: close('tunnel, left to a guard, is')},
     way: {route: 'socket', node: remote, nodeName: 'node1', open: () => never, lost: never, trials: []},
   }
   return {open: open as unknown as OpenSession, done}
@@ -41,7 +41,8 @@ test('a second keeper of a session gives up, closes what it holds and says so', 
   const deps = {clock: systemClock, upheaval: () => never, tell: () => {}, keepers: keeperDirectory(stateDir), store} as unknown as Deps
   const stop = new AbortController()
   const options = {cluster: {} as ClusterTarget, stateDir, version: '1', notify: () => {}, signal: stop.signal}
-  const first = await holdSession(session(8888).open, deps, options)
+  const one = session(8888)
+  const first = await holdSession(one.open, deps, options)
   const second = session(8889)
   const states: string[] = []
   const failure = await rejectionOf(holdSession(second.open, deps, {...options, onTunnel: ({tunnel}) => void states.push(tunnel)}))
@@ -52,5 +53,6 @@ test('a second keeper of a session gives up, closes what it holds and says so', 
   expect((await store.load('c1', 't1'))?.localPort).toBe(8888)
   stop.abort()
   expect(await first.ended).toEqual({kind: 'closed'})
+  expect(one.done).toEqual(['tunnel, left to a guard, is closed', 'link closed'])
   await rm(stateDir, {recursive: true})
 })

@@ -6,6 +6,7 @@ import {keepSession} from '../../../src/flows/keep-session.ts'
 import type {OpenSession} from '../../../src/flows/open-session.ts'
 import {systemClock} from '../../../src/time.ts'
 
+const keepers = {guard: async () => {}}
 const never = new Promise<never>(() => {})
 
 test('a stream that opens after the tunnel was closed is closed, too: the connection may be one that others go on using', async () => {
@@ -19,9 +20,9 @@ test('a stream that opens after the tunnel was closed is closed, too: the connec
     tunnel: {host: '127.1.2.3', port: 8888, route: () => {}, away: () => {}, close: async () => {}},
     way: {route: 'socket', node: remote, nodeName: 'node1', open: () => new Promise((resolve) => (opens = resolve)), lost: never, trials: []},
   }
-  const deps = {clock: systemClock, upheaval: () => never, tell: () => {}}
+  const deps = {clock: systemClock, upheaval: () => never, tell: () => {}, keepers}
   const closing = new AbortController()
-  const kept = keepSession(session as unknown as OpenSession, deps as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, stopping: () => null})
+  const kept = keepSession(session as unknown as OpenSession, deps as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, yields: () => false, stopping: () => null})
   closing.abort()
   expect(await kept.ended).toEqual({kind: 'closed'})
   const stream = new PassThrough()
@@ -47,7 +48,7 @@ test('after sleep a node that is silent does not cost the connection to the head
   const upheaval = async () => (slept ? never : ((slept = true), 'this computer has slept'))
   const clock = {now: () => Date.now(), sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 20), signal)}
   const closing = new AbortController()
-  const kept = keepSession(session as unknown as OpenSession, {clock, upheaval, tell: () => {}} as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, stopping: () => null})
+  const kept = keepSession(session as unknown as OpenSession, {clock, upheaval, tell: () => {}, keepers} as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, yields: () => false, stopping: () => null})
   expect(await closedFirst).toBe('the way')
   closing.abort()
   await kept.ended
