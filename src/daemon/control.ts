@@ -9,6 +9,7 @@ import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import type {Keeper, KeeperDirectory, KeeperStatus, StopOutcome} from '../flows/keepers.ts'
+import {sessionFile} from '../session/local-store.ts'
 import {dismissGuard, postGuard} from './guards.ts'
 import {askPrivately, guarded, pipeSecret, WHY_HEADER, type PipeSecret} from './private-http.ts'
 import {deadSockets, fileAt, isDead, isOurs, listenPrivately, privateSocket, removeLeft} from './private-socket.ts'
@@ -121,7 +122,8 @@ export function keeperDirectory(stateDir: string, {guard, secretOf = () => pipeS
     dismiss,
     async guard(tunnel, {cluster, name}) {
       await tunnel.leave(async (port) => {
-        if (guard !== undefined) await postGuard(port, {program: guard, stateDir, path: guardPath(stateDir, cluster, name), secret: secretOf(), name})
+        const session = {name, file: sessionFile(stateDir, cluster, name)}
+        if (guard !== undefined) await postGuard(port, {program: guard, stateDir, path: guardPath(stateDir, cluster, name), secret: secretOf(), session})
       })
     },
     async find(cluster, name): Promise<Keeper | null> {

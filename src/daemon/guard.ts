@@ -2,8 +2,10 @@
  * The guard's program: it has the port of a session whose tunnel is closed, so that no other user of this computer can take it, and
  * be sent what a tab that was left open goes on asking for. It knows no token, has no connection to the cluster and starts nothing.
  */
+import {existsSync, watch as watchDirectory} from 'node:fs'
 import {createServer, type Server} from 'node:http'
 import type {Server as PortServer, Socket} from 'node:net'
+import {dirname} from 'node:path'
 import {peerCheck} from '../peer.ts'
 import {awayServer} from '../tunnel/away.ts'
 import {greeter} from '../tunnel/listener.ts'
@@ -42,7 +44,19 @@ function addPort(port: PortServer): void {
   })
 }
 
-async function take({path, secret, name, names}: GuardTask): Promise<void> {
+/** Ends with the session, whoever removes it. */
+function watch(file: string): void {
+  const gone = () => existsSync(file) || end()
+  try {
+    const watcher = watchDirectory(dirname(file), {persistent: false}, gone)
+    watcher.on('error', gone)
+  } catch {
+    // Then those who end a session dismiss its guard, and the others leave it to its limit of time.
+  }
+}
+
+async function take({path, secret, session: {name, file}, names}: GuardTask): Promise<void> {
+  if (existsSync(file)) watch(file)
   const stand = awayServer({first: {lines: ['Disconnected.', `Run \`jnode connect ${name}\` in a terminal to come back; this page then goes on by itself.`], retryAt: null}, names, seeking: () => false})
   const greet = greeter(await peerCheck(), (socket) => {
     idle.refresh()

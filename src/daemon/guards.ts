@@ -11,9 +11,15 @@ export interface GuardTask {
   path: string
   /** As hex. */
   secret: string | null
-  /** The session's. */
-  name: string
+  session: GuardedSession
+  /** What Host may say. */
   names: readonly string[]
+}
+
+export interface GuardedSession {
+  name: string
+  /** It is there as long as the session is remembered on this computer. */
+  file: string
 }
 
 /** First each of the listening sockets, then the task. */
@@ -36,16 +42,16 @@ export interface Post {
   stateDir: string
   path: string
   secret: PipeSecret
-  name: string
+  session: GuardedSession
 }
 
 /** Settles when a guard has the port, which the caller then closes: at no moment is it free. Rejects when there is no guard. */
-export async function postGuard({servers, names}: Port, {program, stateDir, path, secret, name}: Post): Promise<void> {
+export async function postGuard({servers, names}: Port, {program, stateDir, path, secret, session}: Post): Promise<void> {
   // Little of the environment is needed, and there may be secrets in it.
   const env = Object.fromEntries(['HOME', 'SystemRoot', 'WSL_DISTRO_NAME'].flatMap((key) => (process.env[key] === undefined ? [] : [[key, process.env[key]]])))
   const child = spawn(process.execPath, [...FLAGS, program], {detached: true, stdio: ['ignore', 'ignore', 'ignore', 'ipc'], windowsHide: true, cwd: stateDir, env})
   try {
-    await handOver(child, servers, {path, secret: secret?.toString('hex') ?? null, name, names})
+    await handOver(child, servers, {path, secret: secret?.toString('hex') ?? null, session, names})
   } catch (error) {
     child.kill()
     throw error

@@ -113,7 +113,8 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
       tellCalls(facts.name, engine, deps.tell)
     }
   } catch (error) {
-    await (guarded ? guardPort({tunnel, facts}, deps) : tunnel.close())
+    const elsewhere = error instanceof JnodeError && error.code === 'session-exists'
+    await (guarded && !elsewhere ? guardPort({tunnel, facts}, deps) : tunnel.close())
     throw error
   }
 }

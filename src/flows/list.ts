@@ -88,10 +88,7 @@ async function listCluster(cluster: ClusterTarget, {name, local, signal}: Cluste
     tellCalls(cluster.name, engine, deps.tell)
     // Of a job that jnode did not start nothing is left to clean up or to read.
     const over = all.filter(({facts}) => facts.foreign && gone.has(facts.name)).map(({facts}) => facts.name)
-    for (const ended of over) {
-      await deps.store.remove(cluster.name, ended)
-      await deps.keepers.dismiss(cluster.name, ended)
-    }
+    for (const ended of over) await deps.store.remove(cluster.name, ended)
     return {
       sessions: sessions.filter((session) => !over.includes(session.name)),
       warnings: remote.broken.map((item) => `Session ${shown(item.name)} on ${cluster.name} cannot be read: ${item.why}`),

@@ -40,10 +40,15 @@ type Read =
 
 const VERSION = 1
 
+/** Where a session is kept; it is there as long as the session is remembered. */
+export function sessionFile(stateDir: string, cluster: string, name: string): string {
+  return join(stateDir, 'sessions', fileNameOf(cluster), `${fileNameOf(name)}.json`)
+}
+
 /** The store below `stateDir`; nothing is made there before the first save. */
 export function openStore(stateDir: string): SessionStore {
   const root = join(stateDir, 'sessions')
-  const fileOf = (cluster: string, name: string) => join(root, fileNameOf(cluster), `${fileNameOf(name)}.json`)
+  const fileOf = (cluster: string, name: string) => sessionFile(stateDir, cluster, name)
   const keysOf = (cluster: string, name: string) => join(root, fileNameOf(cluster), `${fileNameOf(name)}.known_hosts`)
   return {
     save: (facts) => save(fileOf(facts.cluster, facts.name), facts),

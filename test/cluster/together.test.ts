@@ -14,7 +14,7 @@ afterEach(async ({task}) => {
 })
 
 const keeperGone = (host: 'laptop' | 'laptop2') =>
-  until(`no process of alice on ${host}`, async () => (await lab.processes(host, 'alice')).length === 0)
+  until(`no keeper of alice on ${host}`, async () => (await lab.processes(host, 'alice')).every(({args}) => args.includes('guard.js')))
 
 describe('two sessions', () => {
   test('started at the same moment, on two nodes, each with its own URL; `stop --all` ends both', async () => {
