@@ -94,6 +94,8 @@ async function answer(req: IncomingMessage, res: ServerResponse, handlers: Contr
 
 /** Long enough for a `stop` to see its job off. */
 const ANSWER_WITHIN_MS = 180_000
+/** A tunnel is closed at once; its port has to find a guard first. */
+const CLOSED_WITHIN_MS = 15_000
 /** A keeper that does not answer in this time hangs, or its computer is overloaded. */
 const ALIVE_WITHIN_MS = 5000
 
@@ -136,7 +138,7 @@ export function keeperDirectory(stateDir: string, {guard, secretOf = () => pipeS
         // An older jnode knows no other address.
         status: {...status, localHost: status.localHost ?? '127.0.0.1'},
         async disconnect(why) {
-          await askPrivately(path, 'POST', '/disconnect', {secret, timeoutMs: ALIVE_WITHIN_MS, why}).catch((cause: unknown) => {
+          await askPrivately(path, 'POST', '/disconnect', {secret, timeoutMs: CLOSED_WITHIN_MS, why}).catch((cause: unknown) => {
             throw new JnodeError('unexpected', `The process that holds the tunnel of ${name} (${status.pid}) does not close it: ${messageOf(cause)}`, {hint: `End it with \`kill ${status.pid}\`; the job goes on.`, cause})
           })
         },

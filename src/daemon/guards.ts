@@ -32,8 +32,8 @@ export const DISMISS = 'POST /dismiss'
 
 /** A small heap: a guard does next to nothing. */
 const FLAGS = ['--max-semi-space-size=1']
-/** Less than a command waits for the keeper that posts it. */
-const POSTED_WITHIN_MS = 3500
+/** Less than a command waits for the keeper that posts it; a busy computer takes its time to start a program. */
+const POSTED_WITHIN_MS = 10_000
 const DISMISSED_WITHIN_MS = 3000
 
 export interface Post {
