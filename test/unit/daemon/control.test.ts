@@ -34,7 +34,7 @@ test('of two that come at once upon the socket of a killed keeper one has it, an
   onTestFinished(() => held?.close())
   expect(both.map((one) => (one.status === 'fulfilled' ? 'held' : (one.reason as {code: string}).code)).sort()).toEqual(['held', 'session-exists'])
   const winner = both.findIndex((one) => one.status === 'fulfilled') + 1
-  expect((await keeperDirectory(stateDir).find('c1', 't1'))?.status).toEqual({pid: winner})
+  expect((await keeperDirectory(stateDir).find('c1', 't1'))?.status).toMatchObject({pid: winner})
 })
 
 describe('where a socket’s place proves nothing, as with a pipe of Windows', () => {
@@ -75,7 +75,7 @@ describe('where a socket’s place proves nothing, as with a pipe of Windows', (
     const held = await serveControl(path, handlers, () => secret)
     onTestFinished(() => held.close())
     const keeper = await keepers.find('c1', 't1')
-    expect(keeper?.status).toEqual({pid: 7})
+    expect(keeper?.status).toMatchObject({pid: 7})
     await keeper!.disconnect('taken-over')
     await keeper!.disconnect()
     expect(disconnects.splice(0)).toEqual([true, false])
@@ -116,7 +116,7 @@ describe('where a socket’s place proves nothing, as with a pipe of Windows', (
       socket.on('error', () => {})
     }).listen(path)
     onTestFinished(() => void relay.close())
-    expect((await keepers.find('c1', 't2'))?.status).toEqual({pid: 7})
+    expect((await keepers.find('c1', 't2'))?.status).toMatchObject({pid: 7})
     expect(await keepers.find('c1', 't1')).toBeNull()
   })
 
