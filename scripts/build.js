@@ -10,7 +10,7 @@ const dist = join(root, 'dist')
 const {outputFiles} = await build({
   absWorkingDir: root,
   write: false,
-  entryPoints: ['src/main.ts', 'src/daemon/keeper.ts'],
+  entryPoints: ['src/main.ts', 'src/daemon/keeper.ts', 'src/daemon/guard.ts'],
   outdir: 'dist',
   entryNames: '[name]',
   chunkNames: 'chunk-[hash]',

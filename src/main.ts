@@ -16,6 +16,7 @@ import Start from './commands/start.ts'
 import Status from './commands/status.ts'
 import Stop from './commands/stop.ts'
 import Url from './commands/url.ts'
+import {searchSafely} from './program.ts'
 import {errorText} from './ui/error-view.ts'
 
 export const COMMANDS = {
@@ -36,6 +37,7 @@ export const COMMANDS = {
 }
 
 export async function main(typed: string[]): Promise<void> {
+  searchSafely()
   // As git, gh and kubectl take it.
   const argv = typed[0] === 'help' ? [...typed.slice(1), '--help'] : typed
   try {

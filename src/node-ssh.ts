@@ -11,6 +11,7 @@ import {JnodeError} from './errors.ts'
 import type {NodeShell} from './flows/node-shell.ts'
 import {checkHostName} from './rules.ts'
 import {fileNameOf} from './session/file-name.ts'
+import {findProgram} from './program.ts'
 import type {SessionStore} from './session/local-store.ts'
 import {resolveHops} from './ssh/host-config.ts'
 import {revokedLines} from './ssh/known-hosts.ts'
@@ -66,7 +67,7 @@ export function runSsh(config: NodeConfig, words: readonly string[], {env, quiet
   const args = [...(words.length > 0 ? [terminal ? '-t' : '-T'] : []), ...sshArguments(config), ...words]
   return new Promise((resolve, reject) => {
     // Under --json stdout is for the document.
-    const child = spawn('ssh', args, {env, stdio: ['inherit', quiet ? 2 : 'inherit', 'inherit']})
+    const child = spawn(findProgram('ssh', {env}), args, {env, stdio: ['inherit', quiet ? 2 : 'inherit', 'inherit']})
     child.once('error', (cause) => reject(new JnodeError('config', `The ssh program does not start: ${cause.message}`, {hint: 'Install OpenSSH.', cause})))
     child.once('close', (exitCode, signal) => resolve(exitCode ?? 128 + (signal ? constants.signals[signal] : 0)))
   })

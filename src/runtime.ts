@@ -1,7 +1,5 @@
 /** The only builder of the real outside world: transports, files, keepers, browser. */
 import {randomBytes} from 'node:crypto'
-import {accessSync, constants} from 'node:fs'
-import {delimiter, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {clusterOfSession, resolveCluster, withTransport, type ClusterTarget} from './config/cluster.ts'
 import {loadConfig, type Config} from './config/load.ts'
@@ -19,8 +17,10 @@ import {endedViewShape} from './flows/last-end.ts'
 import {withForeignName} from './flows/foreign.ts'
 import type {NodeShell, OpenNode} from './flows/node-shell.ts'
 import {logInWith} from './log-in.ts'
+import {hasProgram} from './program.ts'
 import {endStore} from './session/end-store.ts'
 import {openStore} from './session/local-store.ts'
+import {originStore} from './session/origins.ts'
 import {routeStore} from './session/route-store.ts'
 import type {NodeConfig} from './ssh/node-config.ts'
 import type {Prompter} from './ssh/prompt.ts'
@@ -53,7 +53,7 @@ export type Runtime = ReturnType<typeof makeRuntime>
 export function makeRuntime({env, tell, prompter, background}: Outside) {
   const {configFile, siteConfigFiles, stateDir} = userPaths(env)
   const config = once(() => loadConfig(configFile, siteConfigFiles))
-  const hasLocalQsub = once(() => onPath('qsub', env))
+  const hasLocalQsub = once(() => hasProgram('qsub', env))
   const place = async (flags: PlaceFlags): Promise<ClusterTarget> => resolveCluster(resolvePlace(flags, env), await config(), hasLocalQsub())
   const {connect, ...connections} = links({stateDir, tell, lending: background, canAsk: prompter.canAsk, ...logInWith({env, tell, prompter, stateDir})})
   const deps: Deps = {
@@ -62,9 +62,10 @@ export function makeRuntime({env, tell, prompter, background}: Outside) {
       return {...link, head: traced(link.head, tell)}
     },
     store: openStore(stateDir),
+    origins: originStore(stateDir),
     routes: routeStore(stateDir),
     ends: endStore(stateDir, endedViewShape),
-    keepers: keeperDirectory(stateDir),
+    keepers: keeperDirectory(stateDir, {guard: fileURLToPath(new URL('guard.js', import.meta.url))}),
     clock: systemClock,
     upheaval: nextUpheaval,
     randomHex: (length) => randomBytes(length).toString('hex'),
@@ -159,17 +160,6 @@ async function freeName(deps: Deps): Promise<string> {
 function once<T>(make: () => T): () => T {
   let made: {value: T} | null = null
   return () => (made ??= {value: make()}).value
-}
-
-function onPath(program: string, env: NodeJS.ProcessEnv): boolean {
-  return (env['PATH'] ?? '').split(delimiter).some((dir) => {
-    try {
-      accessSync(join(dir, program), constants.X_OK)
-      return dir !== ''
-    } catch {
-      return false
-    }
-  })
 }
 
 /** Tells for `-v` what each round trip costs; never what was in it. */

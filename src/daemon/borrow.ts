@@ -31,7 +31,7 @@ const DEFAULT_TIMEOUT_MS = 60_000
 
 /** Takes the connection that is lent at this place; waits while the lender is logging in, which `onWaiting` is told. */
 export async function borrow(path: string, {signal, onWaiting}: {signal: AbortSignal; onWaiting(): void}): Promise<Borrowed> {
-  if (!(await isOurs(path))) return {kind: 'nobody'}
+  if (!isOurs(path)) return {kind: 'nobody'}
   const file = fileAt(path)
   if (file === null) return {kind: 'nobody'}
   let waiting: NodeJS.Timeout | undefined

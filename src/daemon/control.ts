@@ -4,12 +4,15 @@
  */
 import {createHash} from 'node:crypto'
 import {readFile, rm, writeFile} from 'node:fs/promises'
-import {createServer, request, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
+import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
 import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
 import type {Keeper, KeeperDirectory, KeeperStatus, StopOutcome} from '../flows/keepers.ts'
-import {deadSockets, fileAt, isDead, isOurs, listenPrivately, privateSocket, removeLeft, textOf} from './private-socket.ts'
+import {sessionFile} from '../session/local-store.ts'
+import {dismissGuard, postGuard} from './guards.ts'
+import {askPrivately, guarded, pipeSecret, WHY_HEADER, type PipeSecret} from './private-http.ts'
+import {deadSockets, fileAt, isDead, isOurs, listenPrivately, privateSocket, removeLeft} from './private-socket.ts'
 
 export interface ControlHandlers {
   status(): KeeperStatus
@@ -19,17 +22,29 @@ export interface ControlHandlers {
 }
 
 export function controlPath(stateDir: string, cluster: string, name: string): string {
-  return privateSocket(stateDir, createHash('sha256').update(`${cluster}\n${name}`).digest('hex').slice(0, 16))
+  return privateSocket(stateDir, digestOf(cluster, name))
+}
+
+function guardPath(stateDir: string, cluster: string, name: string): string {
+  return privateSocket(stateDir, `port-${digestOf(cluster, name)}`)
+}
+
+function digestOf(cluster: string, name: string): string {
+  return createHash('sha256').update(`${cluster}\n${name}`).digest('hex').slice(0, 16)
 }
 
 /** Listens on the control socket, replacing one that a crash has left. Throws `session-exists` when a keeper lives there. */
-export async function serveControl(path: string, handlers: ControlHandlers): Promise<{close(): Promise<void>}> {
-  const server = createServer((req, res) => void answer(req, res, handlers))
+export async function serveControl(path: string, handlers: ControlHandlers, secretOf: () => PipeSecret): Promise<{close(): Promise<void>}> {
+  const secret = secretOf()
+  const server = createServer(guarded(path, secret, (req, res) => void answer(req, res, handlers)))
   const left = fileAt(path)
   if (!(await listens(server, path))) {
-    const lives = await statusOf(path, 'This session’s tunnel')
+    const what = 'This session’s tunnel'
+    let lives = await statusOf(path, what, secret)
     if (!lives) removeLeft(path, left)
     if (lives || !(await listens(server, path))) {
+      lives ??= await statusOf(path, what, secret)
+      if (!lives) throw new JnodeError('unexpected', `Another program has taken ${path}`)
       throw new JnodeError('session-exists', 'This session’s tunnel is held by another jnode on this computer', {hint: '`jnode url` prints its URL; `jnode disconnect` closes it.'})
     }
   }
@@ -79,35 +94,15 @@ async function answer(req: IncomingMessage, res: ServerResponse, handlers: Contr
 
 /** Long enough for a `stop` to see its job off. */
 const ANSWER_WITHIN_MS = 180_000
+/** A tunnel is closed at once; its port has to find a guard first. */
+const CLOSED_WITHIN_MS = 15_000
 /** A keeper that does not answer in this time hangs, or its computer is overloaded. */
 const ALIVE_WITHIN_MS = 5000
-/** A header, which older keepers pass over, and not a part of the path, which they would not know. */
-const WHY_HEADER = 'x-jnode-why'
 
-interface AskOptions {
-  timeoutMs?: number
-  headers?: Record<string, string>
-  signal?: AbortSignal
-}
-
-function ask<T>(path: string, method: 'GET' | 'POST', url: string, {timeoutMs = ANSWER_WITHIN_MS, ...more}: AskOptions = {}): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const req = request({socketPath: path, method, path: url, timeout: timeoutMs, agent: false, ...more}, (res) => {
-      textOf(res).then((text) => {
-        if (res.statusCode === 200) resolve(JSON.parse(text) as T)
-        else reject(new Error(text))
-      }).catch(reject)
-    })
-    req.on('timeout', () => req.destroy(Object.assign(new Error('no answer'), {code: 'ETIMEDOUT'})))
-    req.on('error', reject)
-    req.end()
-  })
-}
-
-/** Null where nobody listens. Rejects when somebody does and does not answer. */
-async function statusOf(path: string, what: string): Promise<KeeperStatus | null> {
+/** Null where no keeper of this user's listens. Rejects when somebody does and does not answer. */
+async function statusOf(path: string, what: string, secret: PipeSecret): Promise<KeeperStatus | null> {
   try {
-    return await ask<KeeperStatus>(path, 'GET', '/status', {timeoutMs: ALIVE_WITHIN_MS})
+    return await askPrivately<KeeperStatus>(path, 'GET', '/status', {secret, timeoutMs: ALIVE_WITHIN_MS})
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ETIMEDOUT') return null
     const pid = Number(await readFile(pidFile(path), 'utf8').catch(() => ''))
@@ -116,24 +111,40 @@ async function statusOf(path: string, what: string): Promise<KeeperStatus | null
   }
 }
 
-/** The live keepers of this computer. */
-export function keeperDirectory(stateDir: string): KeeperDirectory {
+export interface DirectoryOptions {
+  /** The guard's program; without one, ports are guarded by nobody. */
+  guard?: string
+  secretOf?: () => PipeSecret
+}
+
+/** The live keepers of this computer, and the guards of ports. */
+export function keeperDirectory(stateDir: string, {guard, secretOf = () => pipeSecret(stateDir)}: DirectoryOptions = {}): KeeperDirectory {
+  const dismiss = async (cluster: string, name: string) => dismissGuard(guardPath(stateDir, cluster, name), secretOf())
   return {
+    dismiss,
+    async guard(tunnel, {cluster, name}) {
+      await tunnel.leave(async (port) => {
+        const session = {name, file: sessionFile(stateDir, cluster, name)}
+        if (guard !== undefined) await postGuard(port, {program: guard, stateDir, path: guardPath(stateDir, cluster, name), secret: secretOf(), session})
+      })
+    },
     async find(cluster, name): Promise<Keeper | null> {
       const path = controlPath(stateDir, cluster, name)
-      if (!(await isOurs(path))) return null
-      const status = await statusOf(path, `The tunnel of ${name}`)
+      if (!isOurs(path)) return null
+      const secret = secretOf()
+      const status = await statusOf(path, `The tunnel of ${name}`, secret)
       if (!status) return null
       return {
-        status,
+        // An older jnode knows no other address.
+        status: {...status, localHost: status.localHost ?? '127.0.0.1'},
         async disconnect(why) {
-          await ask(path, 'POST', '/disconnect', {timeoutMs: ALIVE_WITHIN_MS, ...(why && {headers: {[WHY_HEADER]: why}})}).catch((cause: unknown) => {
+          await askPrivately(path, 'POST', '/disconnect', {secret, timeoutMs: CLOSED_WITHIN_MS, why}).catch((cause: unknown) => {
             throw new JnodeError('unexpected', `The process that holds the tunnel of ${name} (${status.pid}) does not close it: ${messageOf(cause)}`, {hint: `End it with \`kill ${status.pid}\`; the job goes on.`, cause})
           })
         },
         async stop(signal) {
           try {
-            return await ask<StopOutcome>(path, 'POST', '/stop', {signal})
+            return await askPrivately<StopOutcome>(path, 'POST', '/stop', {secret, timeoutMs: ANSWER_WITHIN_MS, signal})
           } catch (error) {
             if (signal.aborted) throw new JnodeError('interrupted', `Interrupted; process ${status.pid} goes on with ending ${name}`, {cause: error})
             throw error
@@ -142,9 +153,10 @@ export function keeperDirectory(stateDir: string): KeeperDirectory {
       }
     },
     async forget(cluster, name) {
+      await dismiss(cluster, name)
       // A named pipe of Windows goes with its process.
       const path = controlPath(stateDir, cluster, name)
-      if (process.platform !== 'win32') await rm(path, {force: true})
+      if (process.platform !== 'win32') await Promise.all([path, guardPath(stateDir, cluster, name)].map((left) => rm(left, {force: true})))
       await rm(pidFile(path), {force: true})
     },
     dead: () => deadSockets(stateDir),

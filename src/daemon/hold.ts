@@ -8,6 +8,7 @@ import type {OpenSession} from '../flows/open-session.ts'
 import {stopOpenSession} from '../flows/stop.ts'
 import {warnOfTheEnd} from '../flows/warn-of-end.ts'
 import {controlPath, serveControl} from './control.ts'
+import {pipeSecret} from './private-http.ts'
 
 export interface HoldOptions {
   cluster: ClusterTarget
@@ -41,10 +42,12 @@ export async function holdSession(session: OpenSession, outside: Deps, options: 
   const signal = AbortSignal.any([options.signal, closing.signal])
   let asked: 'disconnected' | 'taken-over' | 'stopped' | null = null
   let stopping: Promise<StopOutcome> | null = null
+  let yields = false
   const kept = keepSession(session, deps, {
     cluster: options.cluster,
     signal,
     onTunnel: () => options.onTunnel?.(status()),
+    yields: () => yields,
     stopping: () => stopping,
   })
   const {facts} = session
@@ -72,12 +75,13 @@ export async function holdSession(session: OpenSession, outside: Deps, options: 
         if (asked === 'stopped') closing.abort()
       }
     },
-  })
+  }, () => pipeSecret(options.stateDir))
   const control = await serving.catch(async (error: unknown) => {
     if (!(error instanceof JnodeError) || error.code !== 'session-exists') {
       deps.tell({kind: 'warning', text: `Other commands cannot reach this tunnel: ${messageOf(error)}`, hint: `It works all the same; process ${process.pid} holds it.`})
       return null
     }
+    yields = true
     closing.abort()
     await tunnelClosed
     // Two at the same moment: the port on file shall be that of the one which stands.

@@ -5,6 +5,7 @@ import type {FlowEvent} from '../flows/events.ts'
 import type {OpenSession} from '../flows/open-session.ts'
 import {viewOf} from '../flows/session-view.ts'
 import {start} from '../flows/start.ts'
+import {searchSafely} from '../program.ts'
 import {makeRuntime} from '../runtime.ts'
 import type {Prompter} from '../ssh/prompt.ts'
 import {controlPath} from './control.ts'
@@ -14,6 +15,7 @@ import {userPaths} from '../config/paths.ts'
 import {logAsKeeper} from './keeper-log.ts'
 import {errorOf, failureOf, type Failure, type FromKeeper, type KeeperTask, type ToKeeper} from './messages.ts'
 
+searchSafely()
 const abort = new AbortController()
 const answers = new Map<number, (answer: {text: string} | {failure: Failure}) => void>()
 let questions = 0

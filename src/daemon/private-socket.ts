@@ -1,11 +1,13 @@
 /** Sockets between processes of one user of this computer: in a directory that only they can enter. */
+import {createHmac} from 'node:crypto'
 import {lstatSync, rmSync} from 'node:fs'
-import {chmod, lstat, mkdir, readdir} from 'node:fs/promises'
+import {chmod, mkdir, readdir} from 'node:fs/promises'
 import type {IncomingMessage, Server} from 'node:http'
 import {connect} from 'node:net'
 import {tmpdir, userInfo} from 'node:os'
 import {dirname, join} from 'node:path'
 import {JnodeError, messageOf} from '../errors.ts'
+import {userSecret} from './user-secret.ts'
 
 /** Kernels take about 104 bytes of socket path, and home directories can be longer than that by themselves. */
 const MAX_SOCKET_PATH = 100
@@ -13,8 +15,47 @@ const MAX_SOCKET_PATH = 100
 /** Where the socket called `id` lies; a named pipe on Windows. */
 export function privateSocket(stateDir: string, id: string): string {
   if (process.platform === 'win32') return `\\\\.\\pipe\\jnode-${userInfo().username}-${id}`
-  const path = join(stateDir, 'keepers', `${id}.sock`)
-  return Buffer.byteLength(path) <= MAX_SOCKET_PATH ? path : join(tmpdir(), `jnode-${userInfo().uid}`, `${id}.sock`)
+  return join(socketDirectory(stateDir), `${id}.sock`)
+}
+
+/** The longest name of a socket: a digest in hex, what it is for, and what its process writes beside it. */
+const LONGEST_NAME = '/lent-0123456789abcdef.sock'
+/** How many names in /tmp another user would have to guess. */
+const PLACES = 4
+
+/**
+ * The same one for every process of this user. In the state directory where that is near enough to the root; else below the
+ * directory for temporary files, where another user may have taken a name: then another is used, which only this user can foresee.
+ */
+function socketDirectory(stateDir: string): string {
+  const usual = join(stateDir, 'keepers')
+  if (fits(usual) && isFree(usual)) return usual
+  const first = join(tmpdir(), `jnode-${userInfo().uid}`)
+  if (isPrivate(first)) return first
+  const secret = userSecret(stateDir)
+  const others = Array.from({length: PLACES}, (_, i) => `${first}-${createHmac('sha256', secret).update(`sockets ${i}`).digest('hex').slice(0, 16)}`)
+  const places = [first, ...others]
+  // One that is in use before a new one: another user may have given a name back meanwhile.
+  return places.find(isPrivate) ?? places.find(isFree) ?? first
+}
+
+function fits(directory: string): boolean {
+  return Buffer.byteLength(directory + LONGEST_NAME) <= MAX_SOCKET_PATH
+}
+
+/** A directory of this user's into which nobody else can put anything: they could tell us where to send a token. */
+function isPrivate(directory: string): boolean {
+  try {
+    const found = lstatSync(directory)
+    return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0
+  } catch {
+    return false
+  }
+}
+
+/** Whether nothing is there yet, or it is private already. */
+function isFree(directory: string): boolean {
+  return lstatSync(directory, {throwIfNoEntry: false}) === undefined || isPrivate(directory)
 }
 
 /** Rejects with the system's error, EADDRINUSE where somebody listens there or a crash has left the file. */
@@ -48,7 +89,7 @@ export async function makeRoom(path: string): Promise<void> {
   const directory = dirname(path)
   try {
     await mkdir(directory, {recursive: true, mode: 0o700})
-    if (!(await isOurs(path))) throw new Error('it is a link, or another user’s')
+    if (!isOurs(path)) throw new Error('it is a link, or others can write to it')
     await chmod(directory, 0o700)
   } catch (cause) {
     throw new JnodeError('config', `The tunnel’s control socket cannot be made in ${directory}: ${messageOf(cause)}`, {
@@ -58,17 +99,15 @@ export async function makeRoom(path: string): Promise<void> {
   }
 }
 
-/** A directory in /tmp may be somebody else's, who would then tell us where to send a token. */
-export async function isOurs(path: string): Promise<boolean> {
-  if (process.platform === 'win32') return true
-  const found = await lstat(dirname(path)).catch(() => null)
-  return found !== null && found.isDirectory() && found.uid === process.getuid?.()
+/** Whether a socket at this path can only be this user's. On Windows a pipe proves itself. */
+export function isOurs(path: string): boolean {
+  return process.platform === 'win32' || isPrivate(dirname(path))
 }
 
 /** Sockets below `stateDir` whose process is gone, and what was written beside them. A named pipe of Windows goes with its process. */
 export async function deadSockets(stateDir: string): Promise<string[]> {
   const any = privateSocket(stateDir, 'any')
-  if (process.platform === 'win32' || !(await isOurs(any))) return []
+  if (process.platform === 'win32' || !isOurs(any)) return []
   const directory = dirname(any)
   const names = await readdir(directory)
   const dead: string[] = []

@@ -11,12 +11,13 @@ import {isAlive} from './alive.ts'
 import {tellCalls} from './calls.ts'
 import {JobInError} from './job-end.ts'
 import type {Keeper} from './keepers.ts'
+import {guardPort} from './keep-session.ts'
 import {knownFacts} from './known-facts.ts'
 import {NOTHING} from './learn.ts'
-import {openTunnel} from '../tunnel/tunnel.ts'
 import type {Answer, ClusterLink, Deps} from './deps.ts'
 import {foreignFacts, foreignJob, tellOfLogin} from './foreign.ts'
 import type {OpenSession} from './open-session.ts'
+import {openOwnTunnel} from './own-tunnel.ts'
 import {listOurJobs} from './our-jobs.ts'
 import {brokenSession} from './remote-session.ts'
 import {apiOver} from './route-context.ts'
@@ -35,8 +36,6 @@ export interface ConnectInput {
   signal: AbortSignal
   onWaiting?: (url: string) => void
 }
-
-const DEFAULT_PORT = 8888
 
 /** Leaves the job alone whatever fails. Throws `no-session`, `job-ended`, `port-taken`, `no-route` and what a login throws. */
 export async function connect(input: ConnectInput, deps: Deps): Promise<OpenSession> {
@@ -95,12 +94,10 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
   const site = await ask(link.head.run, discoverSite({setup: cluster.sgeSetup, learn: NOTHING}), {signal})
   const engine = gridEngine(site)
   const facts = await factsThere({link, engine, user: site.user, input}, deps)
-  const tunnel = await openTunnel({port: port ?? facts.localPort ?? DEFAULT_PORT, orNext: port === null})
+  const {tunnel, label, guarded} = await openOwnTunnel({cluster, name: facts.name, port, offered: {label: facts.origin, port: facts.localPort}}, deps)
   try {
-    if (facts.localPort !== null && port === null && tunnel.port !== facts.localPort) {
-      deps.tell({kind: 'warning', text: `Port ${facts.localPort} of this computer is taken, so the URL has changed: its port is now ${tunnel.port}`})
-    }
     facts.localPort = tunnel.port
+    facts.origin ??= label
     const session: Submitted = {facts, link, engine, user: site.user}
     try {
       const way = await waitForServer(session, {cluster, tunnel, signal, onWaiting: input.onWaiting, answer: input.answer, otherwise: 'leave it as it is'}, deps)
@@ -119,7 +116,8 @@ async function connectOver(link: ClusterLink, input: ConnectInput, deps: Deps): 
       tellCalls(facts.name, engine, deps.tell)
     }
   } catch (error) {
-    await tunnel.close()
+    const elsewhere = error instanceof JnodeError && error.code === 'session-exists'
+    await (guarded && !elsewhere ? guardPort({tunnel, facts}, deps) : tunnel.close())
     throw error
   }
 }

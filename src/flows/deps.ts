@@ -2,6 +2,7 @@
 import type {ClusterTarget} from '../config/cluster.ts'
 import type {EndStore} from '../session/end-store.ts'
 import type {SessionStore} from '../session/local-store.ts'
+import type {OriginStore} from '../session/origins.ts'
 import type {RouteStore} from '../session/route-store.ts'
 import type {Remote, Witness} from '../ssh/remote.ts'
 import type {Clock} from '../time.ts'
@@ -51,6 +52,8 @@ export interface Deps {
   connect(cluster: ClusterTarget, options: ConnectOptions): Promise<ClusterLink>
   /** Facts of sessions on this computer. */
   store: SessionStore
+  /** Which session has which origin on this computer. */
+  origins: OriginStore
   /** Which route worked last on which cluster. */
   routes: RouteStore
   /** How sessions ended of which nothing else is left. */

@@ -1,6 +1,7 @@
 /** `jnode doctor`: every step of `start`, one after the other, by the same code; each with what was seen and what mends it. */
 import type {StartOptions} from '../config/start-options.ts'
 import type {JnodeError} from '../errors.ts'
+import {whoCanConnect} from '../peer.ts'
 import {checkList, type Check, type CheckList} from './checks.ts'
 import type {Deps} from './deps.ts'
 import {checkLogin} from './login-checks.ts'
@@ -37,6 +38,7 @@ const SITE_STEPS = ['login shell', 'Grid Engine', 'scheduler', 'parallel environ
 export async function doctor(input: DoctorInput, deps: Deps): Promise<Diagnosis> {
   const checks = checkList(deps.clock)
   const resolved = await checks.attempt('configuration', input.resolve, ({options: {cluster}}) => `cluster ${cluster.name}, head node ${cluster.label}`)
+  checks.note('local port', `can be reached by ${whoCanConnect()}`)
   if (resolved) await checkCluster(input, resolved, checks, deps)
   return {cluster: resolved?.options.cluster.name ?? null, checks: checks.list, failure: checks.failure()}
 }

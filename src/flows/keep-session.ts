@@ -29,6 +29,8 @@ export interface KeepOptions {
   /** Aborted to close the tunnel and keep the job. */
   signal: AbortSignal
   onTunnel(state: TunnelState): void
+  /** Whether another process holds the session. */
+  yields(): boolean
   /** A stop under way, which still needs the connection. */
   stopping(): Promise<unknown> | null
 }
@@ -36,7 +38,7 @@ export interface KeepOptions {
 export interface KeptSession {
   /** The session as it is now: a reconnect replaces link and way. */
   current(): OpenSession
-  status(): Pick<KeeperStatus, 'tunnel' | 'reason' | 'reconnects' | 'route' | 'routes' | 'localPort'>
+  status(): Pick<KeeperStatus, 'tunnel' | 'reason' | 'reconnects' | 'route' | 'routes' | 'localHost' | 'localPort'>
   readonly ended: Promise<KeepEnd>
 }
 
@@ -58,12 +60,13 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
       setTunnel('reconnecting')
     },
     back() {
-      if (tunnelState !== 'connected') session.tunnel.route(session.way.open)
+      if (tunnelState !== 'connected') session.tunnel.route(session.way.open, {secure: session.facts.foreign?.secure ?? false})
       setTunnel('connected')
     },
   }
 
   async function keep(): Promise<KeepEnd> {
+    let over = false
     try {
       for (;;) {
         const {why, linkDead} = await holdUntilLost(session, deps, options.signal, server, silentKernels)
@@ -81,12 +84,15 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
       const reason = error instanceof JnodeError ? error : new JnodeError('unexpected', messageOf(error), {cause: error})
       const tidy = isOver(reason) && !options.stopping() && (await tidied(session, options.cluster, deps))
       if (tidy) await noteEnd(session, reason, deps)
+      over = isOver(reason)
       return {kind: 'job-ended', reason, tidy}
     } finally {
-      await options.stopping()?.catch(() => {})
+      const stopping = options.stopping()
+      over ||= options.yields()
+      await stopping?.catch(() => {})
       tellCalls(session.facts.name, session.engine, deps.tell)
       setTunnel('closed')
-      await session.tunnel.close()
+      await (over || stopping ? session.tunnel.close() : guardPort(session, deps))
       await session.link.close()
     }
   }
@@ -94,9 +100,16 @@ export function keepSession(opened: OpenSession, deps: Deps, options: KeepOption
   const ended = keep()
   return {
     current: () => session,
-    status: () => ({tunnel: tunnelState, reason, reconnects, route: session.way.route, routes: session.way.trials, localPort: session.tunnel.port}),
+    status: () => ({tunnel: tunnelState, reason, reconnects, route: session.way.route, routes: session.way.trials, localHost: session.tunnel.host, localPort: session.tunnel.port}),
     ended,
   }
+}
+
+/** A tab may be open and go on asking with its token. */
+export async function guardPort({tunnel, facts}: Pick<OpenSession, 'tunnel' | 'facts'>, {keepers, tell}: Pick<Deps, 'keepers' | 'tell'>): Promise<void> {
+  await keepers.guard(tunnel, facts).catch((error: unknown) => {
+    tell({kind: 'warning', text: `Another user of this computer could take the port of ${facts.name} now, for no process guards it: ${messageOf(error)}`, hint: 'Close the browser tabs of this session.'})
+  })
 }
 
 async function tidied(session: OpenSession, cluster: ClusterTarget, deps: Deps): Promise<boolean> {

@@ -1,4 +1,5 @@
 /** Keepers as flows see them: the process that holds a session's tunnel, here or in the background. */
+import type {Tunnel} from '../tunnel/tunnel.ts'
 import type {RouteTrial} from './route-context.ts'
 
 export type TunnelState = 'connected' | 'reconnecting' | 'needs-login' | 'closed'
@@ -12,6 +13,8 @@ export interface KeeperStatus {
   tunnel: TunnelState
   /** Why nothing is sent to the server although there is a connection, in words; not there from an older jnode. */
   reason?: string | null
+  /** Host of the URL: an address of its own, or a name. */
+  localHost: string
   localPort: number
   route: string
   /** What is known of the routes on this cluster; null from an older jnode. */
@@ -38,7 +41,11 @@ export interface Keeper {
 export interface KeeperDirectory {
   /** Null where none lives. Rejects within seconds when there is one that does not answer: it holds its port, and nobody can say more. */
   find(cluster: string, name: string): Promise<Keeper | null>
-  /** Removes what a killed keeper has left of a session that is gone. */
+  /** Closes the tunnel of a session that goes on, and leaves its port to a guard. Rejects when the tunnel is closed and there is no guard. */
+  guard(tunnel: Tunnel, session: {cluster: string; name: string}): Promise<void>
+  /** Takes the port back from its guard; false where there is none. */
+  dismiss(cluster: string, name: string): Promise<boolean>
+  /** The session is gone: removes what a killed keeper has left of it, and its guard. */
   forget(cluster: string, name: string): Promise<void>
   /** Paths of what killed keepers have left. */
   dead(): Promise<string[]>

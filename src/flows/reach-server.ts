@@ -57,7 +57,7 @@ export async function reachServer({session: {facts, link}, watch, tunnel, signal
       if (asked === null && !again && isUsual(ground)) await deps.routes.save(facts.cluster, route === ROUTE_ORDER[0] ? null : {route, trials})
       if (found.way === null) throw noRoute(found, ground)
       const way = lostWhenRefused(found.way)
-      tunnel.route(way.open)
+      tunnel.route(way.open, {secure: facts.foreign?.secure ?? false})
       return {...way, trials, start: record.start}
     } finally {
       giveUp.abort()

@@ -1,7 +1,9 @@
 /** A session as `--json` shows it and views print it: the record of the interface. Unknown values are null. */
 import {JnodeError} from '../errors.ts'
+import {isName} from '../origin.ts'
 import type {Activity} from '../jupyter/activity.ts'
 import type {SessionFacts} from '../session/facts.ts'
+import type {Tunnel} from '../tunnel/tunnel.ts'
 import type {Deps} from './deps.ts'
 import type {RouteTrial} from './route-context.ts'
 import type {KeeperStatus, TunnelState} from './keepers.ts'
@@ -57,7 +59,7 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
     route: keeper?.route ?? null,
     routes: keeper?.routes ?? null,
     localPort,
-    url: keeper ? urlOf(facts, keeper.localPort) : null,
+    url: keeper ? urlOf(facts, {host: keeper.localHost, port: keeper.localPort}) : null,
     tunnel: keeper?.tunnel ?? 'closed',
     submittedAt: facts.submittedAt,
     startedAt,
@@ -70,10 +72,10 @@ export function viewOf(facts: SessionFacts, status: SessionStatus, keeper: Keepe
   }
 }
 
-/** Always 127.0.0.1: `localhost` may be ::1 for one program and not for the next, and has other cookies. */
-export function urlOf(facts: SessionFacts, port: number): string {
+/** At a name the tunnel reads what is asked, and speaks TLS to the server itself. */
+export function urlOf(facts: SessionFacts, {host, port}: Pick<Tunnel, 'host' | 'port'>): string {
   const {secure = false, baseUrl = '/'} = facts.foreign ?? {}
-  return `${secure ? 'https' : 'http'}://127.0.0.1:${port}${baseUrl}${facts.page}${facts.token === '' ? '' : `?token=${encodeURIComponent(facts.token)}`}`
+  return `${secure && !isName(host) ? 'https' : 'http'}://${host}:${port}${baseUrl}${facts.page}${facts.token === '' ? '' : `?token=${encodeURIComponent(facts.token)}`}`
 }
 
 /** The session's view when a keeper of this computer has its tunnel connected; null otherwise. Nobody else is asked. */

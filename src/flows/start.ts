@@ -4,9 +4,9 @@ import {undoStack, type Undo} from '../cleanup.ts'
 import {JnodeError} from '../errors.ts'
 import {gridEngine} from '../sge/client.ts'
 import {qsubLine} from '../sge/qsub.ts'
-import {openTunnel} from '../tunnel/tunnel.ts'
 import type {Deps} from './deps.ts'
 import type {OpenSession} from './open-session.ts'
+import {openOwnTunnel} from './own-tunnel.ts'
 import {viewOf, type SessionView} from './session-view.ts'
 import {tellCalls} from './calls.ts'
 import {prepare, submit, type StartInput} from './submit.ts'
@@ -17,8 +17,6 @@ export interface Plan {
   qsub: string
   jobScript: string
 }
-
-const DEFAULT_PORT = 8888
 
 /** A request that can never run, or that could not be checked, is warned of. */
 export async function planStart(input: StartInput, deps: Deps): Promise<Plan> {
@@ -39,9 +37,9 @@ export function start(input: StartInput, deps: Deps): Promise<OpenSession> {
     const {options} = input
     const signal = limited(input.signal, options.waitSeconds)
     // Before anything on the cluster: a port that is taken must not cost a job.
-    const tunnel = await openTunnel({port: options.port ?? DEFAULT_PORT, orNext: options.port === null})
+    const {tunnel, label} = await openOwnTunnel({cluster: options.cluster, name: input.name, port: options.port}, deps)
     undo.add('the local port', () => tunnel.close())
-    const session = await submit({...input, signal, localPort: tunnel.port, undo}, deps)
+    const session = await submit({...input, signal, place: {localPort: tunnel.port, origin: label}, undo}, deps)
     const waiting = {cluster: options.cluster, tunnel, signal, onWaiting: input.onWaiting, answer: input.answer ?? null, otherwise: 'remove it', leaveJob: () => undo.keep('the session')}
     const way = await waitForServer(session, waiting, deps).finally(() => tellCalls(session.facts.name, session.engine, deps.tell))
     await saveReady(session, deps, signal)
@@ -52,7 +50,7 @@ export function start(input: StartInput, deps: Deps): Promise<OpenSession> {
 /** Submits and returns: `--no-wait`. */
 export function submitOnly(input: StartInput, deps: Deps): Promise<SessionView> {
   return undoing(input, deps, async (undo) => {
-    const session = await submit({...input, localPort: null, undo}, deps)
+    const session = await submit({...input, place: null, undo}, deps)
     tellCalls(session.facts.name, session.engine, deps.tell)
     await saveReady(session, deps, input.signal)
     await session.link.close()

@@ -167,7 +167,10 @@ async function stopOne(name: string, scene: Scene, deps: Deps): Promise<StopOutc
   if (job?.phase === 'running' && record) await shutDownThroughNode(facts, record, scene, deps)
   await endJob(context, facts, deps)
   await deps.keepers.find(cluster.name, name).then(
-    (keeper) => (keeper ? keeper.disconnect().catch(() => {}) : deps.keepers.forget(cluster.name, name)),
+    async (keeper) => {
+      await keeper?.disconnect().catch(() => {})
+      await deps.keepers.forget(cluster.name, name)
+    },
     // It notices that its job is gone as soon as it goes on.
     (error: unknown) => deps.tell({kind: 'warning', text: messageOf(error)}),
   )

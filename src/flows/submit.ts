@@ -46,13 +46,16 @@ export interface Submitted {
   user: string
 }
 
+/** Where the tunnel is open already. */
+type LocalPlace = Pick<SessionFacts, 'localPort' | 'origin'>
+
 /** Saves the session before the job exists, so that a crash at any moment leaves a name to clean up by. */
-export async function submit(input: StartInput & {localPort: number | null; undo: Undo}, deps: Deps): Promise<Submitted> {
+export async function submit(input: StartInput & {place: LocalPlace | null; undo: Undo}, deps: Deps): Promise<Submitted> {
   const {undo, signal} = input
   const {store, tell} = deps
-  const {link, prepared} = await logInAndPrepare(input, {lend: input.localPort !== null}, deps)
+  const {link, prepared} = await logInAndPrepare(input, {lend: input.place !== null}, deps)
   const {site, args, script} = prepared
-  const facts = {...prepared.facts, localPort: input.localPort}
+  const facts = {...prepared.facts, ...input.place}
   const engine = gridEngine(site)
   const submitted: Submitted = {facts, link, engine, user: site.user}
   undo.add('the connection', () => submitted.link.close())

@@ -98,7 +98,7 @@ async function nodeOf({session: {facts}, watch, tunnel, onWaiting}: WaitContext,
     if (view.record?.node) return view.record.node
     if (waitsOn(view)) {
       opened = true
-      onWaiting?.(urlOf(facts, tunnel.port))
+      onWaiting?.(urlOf(facts, tunnel))
     }
     why = whyOf(view)
   }

@@ -4,6 +4,7 @@
  * there without `token` (a file of its own beside it) and without `cluster` and `hops` (the way from this computer).
  */
 import * as z from 'zod'
+import {LABEL} from '../origin.ts'
 import {isAddress, isAppName, isHostName, isJobNumber, isLine, isPage, isPath, isPort, isSessionName, isTimestamp, isUrlPath, isWord} from '../rules.ts'
 import {hostIsUnsafe, userIsUnsafe} from '../target.ts'
 
@@ -44,6 +45,8 @@ const sharedShape = {
   /** ISO 8601: when the job was first seen running, by this computer's clock. */
   startedAt: text(isTimestamp).nullable(),
   localPort: port.nullable(),
+  /** The label of its origin on the computer that started it, for others to use as well; one that is no label counts for nothing. */
+  origin: z.string().regex(LABEL).optional().catch(undefined),
   /** The route that was asked for, where the choice was not left to jnode. */
   route: text(isWord).optional(),
   /** Page to open below the server's base URL, e.g. `lab`. */

@@ -40,10 +40,15 @@ type Read =
 
 const VERSION = 1
 
+/** Where a session is kept; it is there as long as the session is remembered. */
+export function sessionFile(stateDir: string, cluster: string, name: string): string {
+  return join(stateDir, 'sessions', fileNameOf(cluster), `${fileNameOf(name)}.json`)
+}
+
 /** The store below `stateDir`; nothing is made there before the first save. */
 export function openStore(stateDir: string): SessionStore {
   const root = join(stateDir, 'sessions')
-  const fileOf = (cluster: string, name: string) => join(root, fileNameOf(cluster), `${fileNameOf(name)}.json`)
+  const fileOf = (cluster: string, name: string) => sessionFile(stateDir, cluster, name)
   const keysOf = (cluster: string, name: string) => join(root, fileNameOf(cluster), `${fileNameOf(name)}.known_hosts`)
   return {
     save: (facts) => save(fileOf(facts.cluster, facts.name), facts),
@@ -185,7 +190,8 @@ function unusable(file: string, name: string, why: string): JnodeError {
   })
 }
 
-function cannot(what: string, path: string, cause: unknown): JnodeError {
+/** What went wrong with a file or folder of the state directory, as `config`. */
+export function cannot(what: string, path: string, cause: unknown): JnodeError {
   return new JnodeError('config', `${path} cannot ${what}: ${whyOf(cause)}`, {
     hint: 'Make room and check that the folder is yours to write to, or set XDG_STATE_HOME to one that is.',
     cause,

@@ -8,6 +8,7 @@ import {connect, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {JnodeError, throwIfAborted} from '../errors.ts'
+import {findProgram} from '../program.ts'
 import {checkHostName} from '../rules.ts'
 import {command, forwardPath} from '../shell.ts'
 import {describe} from './local.ts'
@@ -60,8 +61,9 @@ export async function openMaster(args: readonly string[], options: MasterOptions
     await rm(directory, {recursive: true, force: true})
     throw error
   })
-  const ssh = ['ssh', '-M', '-S', path, '-N', '-T', ...MASTER_OPTIONS, ...(pinned === undefined ? [] : ['-o', `UserKnownHostsFile="${knownIn(directory)}"`]), ...args]
-  const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', directory, ...ssh], {env: asking ? {...env, ...asking.env} : quietly(env), detached: true, stdio: ['pipe', 'ignore', 'pipe']})
+  const childEnv = asking ? {...env, ...asking.env} : quietly(env)
+  const ssh = [findProgram('ssh', {env: childEnv}), '-M', '-S', path, '-N', '-T', ...MASTER_OPTIONS, ...(pinned === undefined ? [] : ['-o', `UserKnownHostsFile="${knownIn(directory)}"`]), ...args]
+  const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', directory, ...ssh], {env: childEnv, detached: true, stdio: ['pipe', 'ignore', 'pipe']})
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-8000)))
   child.stdin.on('error', () => {})
@@ -129,7 +131,7 @@ function overSocket({label, env, path, theirs, directory, closed, said, end}: Co
   const openShell: OpenShell = async (signal) => {
     throwIfAborted(signal)
     if (gone.signal.aborted) throw new JnodeError('connection-lost', `The connection to ${label} is gone`)
-    const child = spawn('ssh', ['-S', path, ...OVER_MASTER, '-T', 'host', SHELL_COMMAND], {env, stdio: 'pipe', detached: true})
+    const child = spawn(findProgram('ssh', {env}), ['-S', path, ...OVER_MASTER, '-T', 'host', SHELL_COMMAND], {env, stdio: 'pipe', detached: true})
     const ended = new Promise<void>((resolve) => child.once('close', () => resolve()).once('error', () => resolve()))
     const kill = () => void child.kill()
     gone.signal.addEventListener('abort', kill)
@@ -186,7 +188,7 @@ function overSocket({label, env, path, theirs, directory, closed, said, end}: Co
 
 function control(args: string[], path: string, env: NodeJS.ProcessEnv): Promise<{ok: boolean; words: string}> {
   return new Promise((resolve) => {
-    const child = spawn('ssh', ['-S', path, ...OVER_MASTER, ...args, 'host'], {env, stdio: ['ignore', 'ignore', 'pipe']})
+    const child = spawn(findProgram('ssh', {env}), ['-S', path, ...OVER_MASTER, ...args, 'host'], {env, stdio: ['ignore', 'ignore', 'pipe']})
     let words = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => (words += text))
     child.once('error', (error) => resolve({ok: false, words: error.message}))

@@ -2,6 +2,7 @@
 import {execFile} from 'node:child_process'
 import {homedir, userInfo} from 'node:os'
 import {abortReason, JnodeError} from '../errors.ts'
+import {findProgram} from '../program.ts'
 import {command} from '../shell.ts'
 import type {Target} from '../target.ts'
 
@@ -45,7 +46,7 @@ export async function settingsOf(target: Target, deps: HostConfigDeps): Promise<
 export function sshVersion(env: NodeJS.ProcessEnv): Promise<string | null> {
   return new Promise((resolve) => {
     // It tells on stderr.
-    execFile('ssh', ['-V'], {timeout: SSH_G_TIMEOUT_MS, windowsHide: true, env}, (error, _, stderr) => resolve(error ? null : stderr.trim()))
+    execFile(findProgram('ssh', {env}), ['-V'], {timeout: SSH_G_TIMEOUT_MS, windowsHide: true, env}, (error, _, stderr) => resolve(error ? null : stderr.trim()))
   })
 }
 
@@ -58,7 +59,7 @@ export async function programCanLogIn(env: NodeJS.ProcessEnv): Promise<boolean> 
 function run(program: string, args: string[], deps: HostConfigDeps): Promise<string | null> {
   const options = {timeout: SSH_G_TIMEOUT_MS, windowsHide: true, env: deps.env ?? process.env, signal: deps.signal}
   return new Promise((resolve, reject) => {
-    execFile(program, args, options, (error, stdout, stderr) => {
+    execFile(findProgram(program, options), args, options, (error, stdout, stderr) => {
       if (!error) return resolve(stdout)
       if (deps.signal?.aborted) return reject(abortReason(deps.signal))
       if (error.code === 'ENOENT' || /(unknown|illegal) option/.test(stderr)) return resolve(null)

@@ -37,7 +37,7 @@ export function awayPage(lines: readonly string[], reloadSeconds: number): AwayP
 <body role="status"><h1>${title}</h1>${rest.map((line) => `<p>${line}</p>`).join('')}<p id="again">This page looks again by itself.</p>
 <script nonce="${nonce}" data-seconds="${reloadSeconds}">${SCRIPT}</script></body></html>
 `
-  return {html, policy: `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'`}
+  return {html, policy: `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`}
 }
 
 function markUp(text: string): string {

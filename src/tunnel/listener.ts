@@ -1,14 +1,18 @@
-/** The laptop's end: one port on 127.0.0.1 and ::1, never on an address others can reach. */
+/** The laptop's end: one port of an address of its own, never one that other computers can reach, and for this user's programs alone. */
 import {createServer, type Server, type Socket} from 'node:net'
 import {JnodeError} from '../errors.ts'
+import {peerCheck, type IsMine} from '../peer.ts'
 
 export interface Listener {
   readonly port: number
+  readonly servers: readonly Server[]
   /** Stops listening and ends the connections that are open. */
   close(): Promise<void>
 }
 
 export interface ListenOptions {
+  /** All at one port. This computer must have the first; another one that it lacks is left out. */
+  addresses: readonly [string, ...string[]]
   /** Port to take, or to start from when `orNext` is set. */
   port: number
   /** Whether the next free port will do. */
@@ -17,20 +21,31 @@ export interface ListenOptions {
 
 const TRIES = 100
 
-/** Listens before anything is announced, so that the port in a URL is really ours. Throws `port-taken`. */
-export async function listen({port, orNext}: ListenOptions, onSocket: (socket: Socket) => void): Promise<Listener> {
+/** Listens before anything is announced, so that the port in a URL is really ours. Null where this computer has no such address. Throws `port-taken`, and `config` where nobody can tell who connects. */
+export async function listen({addresses, port, orNext}: ListenOptions, onSocket: (socket: Socket) => void): Promise<Listener | null> {
+  const isMine = await peerCheck()
   const last = Math.min(65_535, orNext ? port + TRIES : port)
   for (let candidate = port; candidate <= last; candidate++) {
-    const listener = await listenOn(candidate, onSocket)
-    if (listener) return listener
+    const listener = await listenOn(addresses, candidate, greeter(isMine, onSocket))
+    if (listener !== 'taken') return listener
   }
-  throw new JnodeError('port-taken', orNext ? `No free port between ${port} and ${last} on this computer` : `Port ${port} of this computer is taken`, {
+  const [where] = addresses
+  throw new JnodeError('port-taken', orNext ? `No port from ${port} to ${last} is free at ${where}` : `Port ${port} is taken at ${where}`, {
     hint: 'Give another one with --port, or leave --port out.',
   })
 }
 
-/** Null when somebody else has the port on either address: `localhost` could then reach them instead of us. */
-async function listenOn(port: number, onSocket: (socket: Socket) => void): Promise<Listener | null> {
+/** Another user of this computer gets not one byte. */
+export function greeter(isMine: IsMine, onSocket: (socket: Socket) => void): (socket: Socket) => void {
+  return (socket) =>
+    void isMine(socket).then((mine) => {
+      if (!mine) socket.destroy()
+      else if (!socket.destroyed) onSocket(socket)
+    })
+}
+
+/** Taken when somebody else has the port at any of the addresses: who asks for a name with several could then reach them instead of us. */
+async function listenOn([first, ...others]: ListenOptions['addresses'], port: number, onSocket: (socket: Socket) => void): Promise<Listener | 'taken' | null> {
   const sockets = new Set<Socket>()
   const accept = (socket: Socket) => {
     sockets.add(socket)
@@ -38,22 +53,24 @@ async function listenOn(port: number, onSocket: (socket: Socket) => void): Promi
     socket.on('error', () => {}) // the browser may reset at any moment, also before anyone else listens
     onSocket(socket)
   }
-  const v4 = await bind('127.0.0.1', port, accept)
-  if (v4 === 'taken' || v4 === 'no-such-address') return null
-  const bound = (v4.address() as {port: number}).port
-  const v6 = await bind('::1', bound, accept)
-  if (v6 === 'taken') {
-    await closeServer(v4)
-    return null
+  const server = await bind(first, port, accept)
+  if (server === 'taken') return server
+  if (server === 'no-such-address') return null
+  const servers = [server]
+  const close = async () => {
+    for (const socket of sockets) socket.destroy()
+    await Promise.all(servers.map(closeServer))
   }
-  const servers = v6 === 'no-such-address' ? [v4] : [v4, v6]
-  return {
-    port: bound,
-    async close() {
-      for (const socket of sockets) socket.destroy()
-      await Promise.all(servers.map(closeServer))
-    },
+  const {port: bound} = server.address() as {port: number}
+  for (const address of others) {
+    const another = await bind(address, bound, accept)
+    if (another === 'taken') {
+      await close()
+      return another
+    }
+    if (another !== 'no-such-address') servers.push(another)
   }
+  return {port: bound, servers, close}
 }
 
 function bind(host: string, port: number, accept: (socket: Socket) => void): Promise<Server | 'taken' | 'no-such-address'> {

@@ -1,13 +1,15 @@
 /** Websockets that are asked for while there is no way: kept waiting, for Jupyter's page counts refusals and gives up after seven. */
 import type {IncomingMessage} from 'node:http'
 import type {Duplex} from 'node:stream'
-import {join} from './forward.ts'
+import {passUpgrade} from './pass-on.ts'
 import type {OpenToServer} from './tunnel.ts'
 
 /** Chromium gives up by itself after 240 s; a refusal before that is honest. */
 const PATIENCE_MS = 200_000
 /** More than people have tabs; those beyond are refused at once. */
 const MOST = 100
+/** Pages send their Origin, programs none: many of these leave the pages' room alone. */
+const MOST_WITHOUT_ORIGIN = 50
 
 export interface WaitingWebsockets {
   /** Calls `refuse` once there is no more waiting. `first`: what came behind the request. */
@@ -28,8 +30,9 @@ export function waitingWebsockets(patienceMs = PATIENCE_MS): WaitingWebsockets {
   const all = new Set<Waiting>()
   return {
     take(req, socket, {first, refuse}) {
+      const alike = [...all].filter((other) => isPage(other.req) === isPage(req)).length
       // A websocket says nothing before it is accepted.
-      if (all.size >= MOST || first.length > 0) return refuse()
+      if (alike >= (isPage(req) ? MOST : MOST_WITHOUT_ORIGIN) || first.length > 0) return refuse()
       const gone = () => socket.destroy()
       const leave = () => {
         clearTimeout(timer)
@@ -48,22 +51,12 @@ export function waitingWebsockets(patienceMs = PATIENCE_MS): WaitingWebsockets {
     release(open) {
       for (const one of all) {
         one.leave()
-        void goOn(one, open)
+        void passUpgrade(one.req, one.socket, {open, first: Buffer.alloc(0), refuse: one.refuse})
       }
     },
   }
 }
 
-async function goOn({req, socket, refuse}: Waiting, open: OpenToServer): Promise<void> {
-  const remote = await open().catch(() => null)
-  if (!remote) return refuse()
-  if (socket.destroyed) return void remote.destroy()
-  remote.write(headOf(req), 'latin1')
-  join(socket, remote)
-}
-
-/** The request as it came. */
-function headOf({method, url, httpVersion, rawHeaders}: IncomingMessage): string {
-  const headers = rawHeaders.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${rawHeaders[i + 1]}`] : []))
-  return [`${method} ${url} HTTP/${httpVersion}`, ...headers, '', ''].join('\r\n')
+function isPage({headers}: IncomingMessage): boolean {
+  return headers.origin !== undefined
 }

@@ -3,6 +3,7 @@
  * Where there is none nothing happens; what is told here is told elsewhere, too.
  */
 import {spawn} from 'node:child_process'
+import {findProgram} from '../program.ts'
 
 /** The words travel as arguments or variables, never as part of a script. Others may see them: no secret belongs in them. */
 const APPLE_SCRIPT = 'on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run'
@@ -17,7 +18,7 @@ $texts.Item(1).AppendChild($toast.CreateTextNode($env:JNODE_NOTICE_TEXT)) | Out-
 export function showNotice(title: string, text: string): void {
   const [program, ...args] = commandFor(process.platform, title, text)
   const env = {...process.env, JNODE_NOTICE_TITLE: title, JNODE_NOTICE_TEXT: text}
-  const child = spawn(program, args, {env, stdio: 'ignore', detached: true, windowsHide: true})
+  const child = spawn(findProgram(program, {env}), args, {env, stdio: 'ignore', detached: true, windowsHide: true})
   child.on('error', () => {}) // no such program: no desktop
   child.unref()
 }

@@ -92,11 +92,11 @@ exec jupyter-server --no-browser --port=0 --ServerApp.certfile=cert.pem --Server
   }, 60_000)
   const {document: open, stderr} = await jnode.json<SessionView>(`connect ${id}:9401 --host head`)
   expect(stderr).toMatch(new RegExp(`The Jupyter of job ${id} has no token and no password: everybody on node2\\S* can run programs as you`))
-  expect(open.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/my\/base\/tree$/)
+  expect(open.url).toMatch(/^http:\/\/127(?:\.\d+){3}:\d+\/my\/base\/tree$/)
   expect(await statusOf(lab, open.url!.replace('tree', 'api/status'))).toBe(200)
   // Port 0 is all that Jupyter has written down of it.
   const secure = await jnode.ok(`connect ${id}:${both.find((label) => label !== '9401')} --host head`)
-  expect(secure.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/\?token=/)
+  expect(secure.url).toMatch(/^https:\/\/127(?:\.\d+){3}:\d+\/\?token=/)
   const status = pageOf(secure.url!, 'api/status')
   expect((await lab.exec('laptop', 'alice', `curl -sk -o /dev/null -w '%{http_code}' -K -`, {input: `url = "${status}"`})).stdout).toBe('200')
   await jnode.ok('disconnect --all')

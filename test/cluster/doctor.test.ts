@@ -54,7 +54,7 @@ test('all is well: every step with what was seen, in order, by one login per hop
   const {exitCode, ok, cluster, checks} = await report('--host head')
   expect({exitCode, ok, cluster}).toEqual({exitCode: 0, ok: true, cluster: 'head'})
   expect(stepsOf(checks, 'ok')).toEqual([
-    'configuration', 'ssh program', 'ssh configuration',
+    'configuration', 'local port', 'ssh program', 'ssh configuration',
     'alice@gateway: resolve', 'alice@gateway: connect', 'alice@gateway: host key', 'alice@gateway: login',
     'alice@head: connect', 'alice@head: host key', 'alice@head: login',
     'login shell', 'Grid Engine', 'scheduler', 'parallel environment', 'memory', 'GPUs', 'home directory', 'Jupyter',

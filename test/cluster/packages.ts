@@ -7,8 +7,8 @@ const PACKAGES = [
   'gridengine-master', 'gridengine-exec', 'gridengine-client',
   'openssh-server', 'openssh-client', 'iproute2', 'nftables', 'util-linux', 'procps', 'rsync',
   'jupyter-server', 'jupyter-notebook', 'python3-ipykernel', 'jupyter-client', 'jupyter-console',
-  'chromium', 'csh', 'tcsh', 'fish', 'zsh',
-  'libpam-google-authenticator',
+  'chromium', 'firefox-esr', 'csh', 'tcsh', 'fish', 'zsh',
+  'libpam-google-authenticator', 'python3-venv',
 ]
 
 /** What `test/sites/logins.test.ts` needs beside them. */

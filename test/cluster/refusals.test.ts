@@ -104,7 +104,7 @@ describe('Grid Engine', () => {
 })
 
 test('a local port that is taken costs no job', async () => {
-  const listener = lab.spawn('laptop', 'bob', ['node', '-e', `require('net').createServer().listen(8888, '127.0.0.1', () => console.log('listening'))`])
+  const listener = lab.spawn('laptop', 'bob', ['node', '-e', `require('net').createServer().listen(8888, '0.0.0.0', () => console.log('listening'))`])
   onTestFinished(() => void listener.kill())
   await new Promise((resolve) => listener.stdout!.once('data', resolve))
   const logins = await lab.accepted('gateway')

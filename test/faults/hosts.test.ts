@@ -105,7 +105,7 @@ test.each(['ssh2', 'openssh'])('with a second factor, by %s: 20 changes of the n
     const notices = (await lab.exec('laptop', 'alice', 'cat ~/notices')).stdout
     const notice = (name: string) => `--app-name=jnode|--|jnode: ${name}|Log in again with: jnode connect ${name}|`
     expect([notice('factor') + notice('beside'), notice('beside') + notice('factor')]).toContain(notices)
-    const page = await lab.exec('laptop', 'alice', ['curl', '-s', '-H', 'Accept: text/html', `http://127.0.0.1:${session.localPort}/tree`])
+    const page = await lab.exec('laptop', 'alice', ['curl', '-s', '-H', 'Accept: text/html', new URL('/tree', session.url!).href])
     expect(page.stdout).toContain('<code>jnode connect factor</code>')
     expect(page.stdout).not.toContain(new URL(session.url).searchParams.get('token'))
     expect(await jnode.ok(`connect factor ${flags}`, who)).toMatchObject({url: session.url, tunnel: 'connected'})

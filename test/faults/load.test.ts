@@ -32,14 +32,14 @@ test('200 connections that open and drop, again and again: none is left', async 
     // Some say nothing, some drop amid the request, some amid the answer.
     const program = `import {connect} from 'node:net'
 const one = (i) => new Promise((done) => {
-  const socket = connect(input.port, '127.0.0.1', () => {
-    if (i % 3) socket.write('GET /api/status HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n' + (i % 3 === 1 ? '' : '\\r\\n'))
+  const socket = connect(input.port, input.host, () => {
+    if (i % 3) socket.write('GET /api/status HTTP/1.1\\r\\nHost: ' + input.host + ':' + input.port + '\\r\\n' + (i % 3 === 1 ? '' : '\\r\\n'))
     setTimeout(() => socket.resetAndDestroy(), i)
   })
   socket.on('data', () => {}).on('error', () => {}).on('close', done)
 })
 for (let round = 0; round < 5; round++) await Promise.all(Array.from({length: 200}, (_, i) => one(i)))`
-    const {exitCode, stderr} = await run(program, {port: session.localPort})
+    const {exitCode, stderr} = await run(program, {host: new URL(session.url!).hostname, port: session.localPort})
     expect(exitCode, stderr).toBe(0)
     await expect.poll(async () => (await footprint(lab, session.keeperPid)).descriptors, {timeout: 30_000, interval: 500}).toBeLessThanOrEqual(before.descriptors + 1)
     const after = await footprint(lab, session.keeperPid)

@@ -35,7 +35,7 @@ export function stateFiles({home}: Laptop): string[] {
   return readdirSync(state, {withFileTypes: true, recursive: true})
     .filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name).slice(state.length + 1).split(sep).join('/'))
-    .filter((path) => !path.startsWith('keeper.log') && !path.startsWith('known_nodes/') && !path.startsWith('ended/'))
+    .filter((path) => !path.startsWith('keeper.log') && !path.startsWith('known_nodes/') && !path.startsWith('ended/') && !path.startsWith('origins/'))
 }
 
 /** By the environment, which `ps` shows of one's own processes: all that came of a command has the laptop's home in it. */

@@ -45,24 +45,24 @@ describe('a connection cut when all is ready', () => {
 
   test('comes back with a password that was given once, and asks nobody', async () => {
     const world = await makeWorld({logins: {gateway: {methods: ['password']}, head: {methods: ['password']}}})
-    const {localPort} = documentOf(await world.jnode('start', 'nb', '--json'))
+    const {url} = documentOf(await world.jnode('start', 'nb', '--json'))
     rmSync(world.laptop.env['SSH_ASKPASS']!)
     world.cluster.cut('gateway')
     await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*Connected again\n/)
-    expect((await fetch(`http://127.0.0.1:${String(localPort)}/api`)).status).toBe(200)
+    expect((await fetch(new URL('/api', String(url)))).status).toBe(200)
   })
 
   test('with a second factor: waits for its user, and spends none meanwhile', async () => {
     const code = {prompt: 'Verification code: ', answer: 'correct horse', echo: false} // what askpass says
     const world = await makeWorld({logins: {gateway: {methods: ['publickey,keyboard-interactive'], questions: [[code]]}}})
-    const {localPort} = documentOf(await world.jnode('start', 'nb', '--json'))
+    const {url} = documentOf(await world.jnode('start', 'nb', '--json'))
     const codes = () => world.cluster.attempts('gateway').filter(({method}) => method === 'keyboard-interactive').length
     expect(codes()).toBe(1)
     const attempts = world.cluster.attempts('gateway').length
     world.cluster.cut('gateway')
     await expect.poll(() => readFileSync(keeperLog(world), 'utf8'), {timeout: 15_000}).toMatch(/reconnecting\n.*ada@127\.0\.0\.1:\d+ asks for more than a key to log in, and nobody is here to answer\n/)
     expect(world.cluster.attempts('gateway'), 'not even a key is tried').toHaveLength(attempts)
-    const page = await fetch(`http://127.0.0.1:${String(localPort)}/lab`, {headers: {accept: 'text/html'}})
+    const page = await fetch(new URL('/lab', String(url)), {headers: {accept: 'text/html'}})
     expect([page.status, await page.text()]).toEqual([503, expect.stringContaining('`jnode connect nb`') as string])
     expect((await world.jnode('url')).stderr).toContain('The tunnel of nb is not open')
     expect(documentOf(await world.jnode('connect', '--json'))).toMatchObject({tunnel: 'connected'})
@@ -108,7 +108,7 @@ test('two starts at the same moment get along, and stop --all ends both', async 
   const both = await Promise.all([world.jnode('start', 'a', '--json'), world.jnode('start', 'b', '--json')])
   const [a, b] = both.map(documentOf)
   expect([a!['state'], b!['state']]).toEqual(['ready', 'ready'])
-  expect(a!['localPort']).not.toBe(b!['localPort'])
+  expect(new URL(String(a!['url'])).host).not.toBe(new URL(String(b!['url'])).host)
   expect((await world.jnode('stop')).exitCode).toBe(2)
   expect(documentOf(await world.jnode('stop', '--all', '--json'))).toMatchObject({stopped: [{was: 'running'}, {was: 'running'}]})
   await world.expectNothingLeft()

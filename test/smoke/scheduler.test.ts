@@ -17,7 +17,7 @@ describe.each(['qstat-nonsense', 'qstat-empty', 'qstat-truncated', 'qstat-fails'
     expect(list).toMatchObject({sessions: [{name: 'nb', state: 'unknown', reason: matching(/^Grid Engine gives no answer: /)}]})
     cluster.clear('never-schedules')
     cluster.clear(fault)
-    expect(await run.ended).toMatchObject({exitCode: 0, stdout: matching(/^http:\/\/127\.0\.0\.1:\d+\//)})
+    expect(await run.ended).toMatchObject({exitCode: 0, stdout: matching(/^http:\/\/127(?:\.\d+){3}:\d+\//)})
     expect(documentOf(await world.jnode('list', '--json'))).toMatchObject({sessions: [{state: 'ready'}]})
     await world.jnode('stop', 'nb')
     await world.expectNothingLeft()

@@ -36,7 +36,7 @@ describe.skipIf(!python)('in a terminal', () => {
     expect(exitCode).toBe(130)
     expect(drawn).toMatch(/\u001B\[/)
     for (const step of ['Log in to ada@head.local', 'Job 1 submitted', 'Job 1 runs on node', 'Jupyter answers (route socket)']) expect(shown).toMatch(new RegExp(`✔ ${step.replace(/[()]/g, '\\$&')}`))
-    expect(shown).toMatch(/\nhttp:\/\/127\.0\.0\.1:\d+\/lab\?token=\w+\n/)
+    expect(shown).toMatch(/\nhttp:\/\/127(?:\.\d+){3}:\d+\/lab\?token=\w+\n/)
     expect(shown).toMatch(/nb on node\d\.local · 1 slot · route socket · Ctrl-C closes the tunnel, the job stays/)
     expect(shown).toMatch(/\nThe tunnel is closed; job 1 goes on\n {2}Come back with /)
     // The cursor is given back.
@@ -69,7 +69,7 @@ describe.skipIf(!python)('in a terminal', () => {
     ])
     expect(exitCode).toBe(flags.length === 0 ? 130 : 0)
     expect(drawn).not.toContain(cluster.password)
-    expect(shown).toMatch(/http:\/\/127\.0\.0\.1:\d+\//)
+    expect(shown).toMatch(/http:\/\/127(?:\.\d+){3}:\d+\//)
     expect(cluster.attempts('gateway').filter(({method}) => method === 'password')).toEqual([{method: 'password', user: 'ada', detail: '', ok: true}])
   })
 

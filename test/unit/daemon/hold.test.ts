@@ -29,7 +29,7 @@ function session(port: number): {open: OpenSession; done: string[]} {
     link: {head: remote, close: close('link')},
     engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
-    tunnel: {port, route: () => {}, close: close('tunnel')},
+    tunnel: {host: '127.1.2.3', port, route: () => {}, close: close('tunnel'), leave: close('tunnel, left to a guard, is')},
     way: {route: 'socket', node: remote, nodeName: 'node1', open: () => never, lost: never, trials: []},
   }
   return {open: open as unknown as OpenSession, done}
@@ -41,16 +41,18 @@ test('a second keeper of a session gives up, closes what it holds and says so', 
   const deps = {clock: systemClock, upheaval: () => never, tell: () => {}, keepers: keeperDirectory(stateDir), store} as unknown as Deps
   const stop = new AbortController()
   const options = {cluster: {} as ClusterTarget, stateDir, version: '1', notify: () => {}, signal: stop.signal}
-  const first = await holdSession(session(8888).open, deps, options)
+  const one = session(8888)
+  const first = await holdSession(one.open, deps, options)
   const second = session(8889)
   const states: string[] = []
   const failure = await rejectionOf(holdSession(second.open, deps, {...options, onTunnel: ({tunnel}) => void states.push(tunnel)}))
   expect(failure.code).toBe('session-exists')
   expect(second.done).toEqual(['tunnel closed', 'link closed'])
   expect(states).toEqual(['closed'])
-  expect(first.status()).toMatchObject({name: 't1', node: 'node1', tunnel: 'connected', localPort: 8888})
+  expect(first.status()).toMatchObject({name: 't1', node: 'node1', tunnel: 'connected', localHost: '127.1.2.3', localPort: 8888})
   expect((await store.load('c1', 't1'))?.localPort).toBe(8888)
   stop.abort()
   expect(await first.ended).toEqual({kind: 'closed'})
+  expect(one.done).toEqual(['tunnel, left to a guard, is closed', 'link closed'])
   await rm(stateDir, {recursive: true})
 })

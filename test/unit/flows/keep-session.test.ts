@@ -8,6 +8,7 @@ import type {OpenSession} from '../../../src/flows/open-session.ts'
 import {Stranger} from '../../../src/flows/route-context.ts'
 import {systemClock} from '../../../src/time.ts'
 
+const keepers = {guard: async () => {}}
 const never = new Promise<never>(() => {})
 
 test('a stream that opens after the tunnel was closed is closed, too: the connection may be one that others go on using', async () => {
@@ -18,12 +19,12 @@ test('a stream that opens after the tunnel was closed is closed, too: the connec
     link: {head: remote, close: async () => {}},
     engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
-    tunnel: {port: 8888, route: () => {}, away: () => {}, close: async () => {}},
+    tunnel: {host: '127.1.2.3', port: 8888, route: () => {}, away: () => {}, close: async () => {}},
     way: {route: 'socket', node: remote, nodeName: 'node1', open: () => new Promise((resolve) => (opens = resolve)), lost: never, trials: []},
   }
-  const deps = {clock: systemClock, upheaval: () => never, tell: () => {}}
+  const deps = {clock: systemClock, upheaval: () => never, tell: () => {}, keepers}
   const closing = new AbortController()
-  const kept = keepSession(session as unknown as OpenSession, deps as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, stopping: () => null})
+  const kept = keepSession(session as unknown as OpenSession, deps as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, yields: () => false, stopping: () => null})
   closing.abort()
   expect(await kept.ended).toEqual({kind: 'closed'})
   const stream = new PassThrough()
@@ -42,14 +43,14 @@ test('after sleep a node that is silent does not cost the connection to the head
     link: {head: remote, close: async () => first('the connection')},
     engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
-    tunnel: {port: 8888, route: () => {}, away: () => {}, close: async () => {}},
+    tunnel: {host: '127.1.2.3', port: 8888, route: () => {}, away: () => {}, close: async () => {}},
     way: {route: 'direct', start: null, node: remote, nodeName: 'node1', open: () => never, touch: () => never, lost: never, trials: [], close: async () => first('the way')},
   }
   let slept = false
   const upheaval = async () => (slept ? never : ((slept = true), 'this computer has slept'))
   const clock = {now: () => Date.now(), sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 20), signal)}
   const closing = new AbortController()
-  const kept = keepSession(session as unknown as OpenSession, {clock, upheaval, tell: () => {}} as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, stopping: () => null})
+  const kept = keepSession(session as unknown as OpenSession, {clock, upheaval, tell: () => {}, keepers} as unknown as Deps, {cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: () => {}, yields: () => false, stopping: () => null})
   expect(await closedFirst).toBe('the way')
   closing.abort()
   await kept.ended
@@ -69,14 +70,14 @@ function served(...answers: ((() => PassThrough) | Error | typeof never)[]) {
     link: {head: remote, close: async () => {}},
     engine: {list: () => ({script: '', read: () => null}), calls: new Map()},
     user: 'alice',
-    tunnel: {port: 8888, route: () => seen.push('route'), away: ({lines}: {lines: string[]}) => seen.push(lines[0]!), close: async () => {}},
+    tunnel: {host: '127.1.2.3', port: 8888, route: () => seen.push('route'), away: ({lines}: {lines: string[]}) => seen.push(lines[0]!), close: async () => {}},
     way: {route: 'node', start: null, node: remote, nodeName: 'node1', open, touch: open, lost: never, trials: [], close: async () => {}},
   }
   const clock = {now: () => Date.now(), sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms, signal)}
   const closing = new AbortController()
   const tell = (event: {kind: string; text?: string}) => event.kind === 'warning' && seen.push(event.text!)
-  const kept = keepSession(session as unknown as OpenSession, {clock, upheaval: () => never, tell} as unknown as Deps, {
-    cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: (state) => seen.push(state), stopping: () => null,
+  const kept = keepSession(session as unknown as OpenSession, {clock, upheaval: () => never, tell, keepers} as unknown as Deps, {
+    cluster: {} as ClusterTarget, signal: closing.signal, onTunnel: (state) => seen.push(state), yields: () => false, stopping: () => null,
   })
   return {
     seen,

@@ -1,8 +1,11 @@
 import {connect, createServer, type AddressInfo, type Server, type Socket} from 'node:net'
 import {PassThrough} from 'node:stream'
 import {afterEach, describe, expect, test, vi} from 'vitest'
+import {originOf} from '../../../src/origin.ts'
 import {openHere} from '../../../src/ssh/local.ts'
 import {openTunnel, type Tunnel} from '../../../src/tunnel/tunnel.ts'
+
+const ORIGIN = originOf(`j${'0'.repeat(20)}`)
 
 const closing: (() => Promise<unknown> | unknown)[] = []
 afterEach(async () => {
@@ -17,13 +20,13 @@ async function server(onSocket: (socket: Socket) => void): Promise<number> {
 }
 
 async function tunnelTo(port: number): Promise<Tunnel> {
-  const tunnel = await openTunnel({port: 0, orNext: false})
+  const tunnel = await openTunnel({origin: ORIGIN, port: 0, orNext: false})
   tunnel.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port}))
   closing.push(() => tunnel.close())
   return tunnel
 }
 
-function talk(port: number, host = '127.0.0.1'): Socket {
+function talk({port}: Pick<Tunnel, 'port'>, host = ORIGIN.address): Socket {
   const socket = connect({port, host, allowHalfOpen: true})
   closing.push(() => socket.destroy())
   return socket
@@ -46,15 +49,23 @@ describe('a tunnel', () => {
   test('carries a large answer whole, and the half-close that asks for it', async () => {
     const payload = Buffer.alloc(20_000_000, 'jnode ')
     const port = await server((socket) => socket.resume().once('end', () => socket.end(payload)))
-    const socket = talk((await tunnelTo(port)).port)
+    const socket = talk(await tunnelTo(port))
     socket.end('give')
     expect(Buffer.compare(await readAll(socket), payload)).toBe(0)
   })
 
-  test('answers on ::1 as on 127.0.0.1', async () => {
+  test.each(['127.0.0.1', '127.0.0.2', '::1'])('is found at its own address and not at %s', async (address) => {
     const port = await server((socket) => socket.end('hello'))
     const tunnel = await tunnelTo(port)
-    expect(String(await readAll(talk(tunnel.port, '::1')))).toBe('hello')
+    expect(String(await readAll(talk(tunnel)))).toBe('hello')
+    await expect(readAll(talk(tunnel, address))).rejects.toMatchObject({code: 'ECONNREFUSED'})
+  })
+
+  test('has the same port as another session’s, for each has an address of its own', async () => {
+    const tunnel = await tunnelTo(1)
+    const other = await openTunnel({origin: originOf(`j${'1'.repeat(20)}`), port: tunnel.port, orNext: false})
+    closing.push(() => other.close())
+    expect([other.port === tunnel.port, other.host === tunnel.host]).toEqual([true, false])
   })
 
   test('survives a browser that resets while data flows both ways', async () => {
@@ -70,12 +81,12 @@ describe('a tunnel', () => {
     })
     const tunnel = await tunnelTo(port)
     for (let i = 0; i < 20; i++) {
-      const socket = talk(tunnel.port)
+      const socket = talk(tunnel)
       socket.on('error', () => {})
       await new Promise((resolve) => socket.once('data', resolve))
       socket.resetAndDestroy()
     }
-    const last = talk(tunnel.port)
+    const last = talk(tunnel)
     await new Promise((resolve) => last.once('data', resolve))
     expect(served).toBe(21)
   })
@@ -85,11 +96,11 @@ describe('a tunnel', () => {
     const tunnel = await tunnelTo(port)
     tunnel.away({lines: ['It was lost.'], retryAt: null})
     tunnel.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port}))
-    expect(String(await readAll(talk(tunnel.port)))).toBe('back')
+    expect(String(await readAll(talk(tunnel)))).toBe('back')
   })
 
   test('gives a connection that waits for the server to the page when the way goes down, and none of its bytes to a stream that opens later', async () => {
-    const tunnel = await openTunnel({port: 0, orNext: false})
+    const tunnel = await openTunnel({origin: ORIGIN, port: 0, orNext: false})
     closing.push(() => tunnel.close())
     let opens!: (stream: PassThrough) => void
     let isWanted: AbortSignal | undefined
@@ -97,7 +108,7 @@ describe('a tunnel', () => {
       isWanted = signal
       return new Promise((resolve) => (opens = resolve))
     })
-    const socket = talk(tunnel.port)
+    const socket = talk(tunnel)
     socket.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: secret\r\n\r\n')
     await vi.waitFor(() => expect(isWanted).toBeDefined())
     tunnel.away({lines: ['It was lost.'], retryAt: null})
@@ -110,25 +121,31 @@ describe('a tunnel', () => {
   })
 
   test('leaves no listener after close', async () => {
-    const tunnel = await openTunnel({port: 0, orNext: false})
+    const tunnel = await openTunnel({origin: ORIGIN, port: 0, orNext: false})
     await tunnel.close()
-    const again = await openTunnel({port: tunnel.port, orNext: false})
+    const again = await openTunnel({origin: ORIGIN, port: tunnel.port, orNext: false})
     expect(again.port).toBe(tunnel.port)
     await again.close()
   })
 })
 
 describe('the local port', () => {
-  test.each(['127.0.0.1', '::1'])('is refused when somebody else has it on %s', async (host) => {
+  test.each([ORIGIN.address, '0.0.0.0'])('is refused when somebody else has it at %s', async (host) => {
     const other = await occupy(0, host)
     const {port} = other.address() as AddressInfo
-    await expect(openTunnel({port, orNext: false})).rejects.toMatchObject({code: 'port-taken', message: `Port ${port} of this computer is taken`})
+    await expect(openTunnel({origin: ORIGIN, port, orNext: false})).rejects.toMatchObject({code: 'port-taken', message: `Port ${port} is taken at ${ORIGIN.address}`})
+  })
+
+  test.each(['127.0.0.1', '::1'])('at a name is refused when somebody else has it at %s, where the name may lead', async (host) => {
+    const other = await occupy(0, host)
+    const {port} = other.address() as AddressInfo
+    await expect(openTunnel({origin: ORIGIN, port, orNext: false, named: true})).rejects.toMatchObject({code: 'port-taken', message: `Port ${port} is taken at 127.0.0.1`})
   })
 
   test('is the next free one when that will do', async () => {
-    const other = await occupy(0, '127.0.0.1')
+    const other = await occupy(0, ORIGIN.address)
     const {port} = other.address() as AddressInfo
-    const tunnel = await openTunnel({port, orNext: true})
+    const tunnel = await openTunnel({origin: ORIGIN, port, orNext: true})
     closing.push(() => tunnel.close())
     expect(tunnel.port).toBeGreaterThan(port)
   })

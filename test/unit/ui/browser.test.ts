@@ -1,28 +1,62 @@
-import {describe, expect, test} from 'vitest'
-import {isOurs, ownerOf} from '../../../src/ui/browser.ts'
+import {EventEmitter} from 'node:events'
+import {readFileSync, existsSync, statSync} from 'node:fs'
+import {dirname} from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {expect, test} from 'vitest'
+import {openBrowser, type BrowserSystem} from '../../../src/ui/browser.ts'
+import {rejectionOf} from '../expect-error.ts'
 
-const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:9C40 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 11111 1 0000000000000000 100 0 0 10 0
-   1: 0100007F:9C40 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 22222 1 0000000000000000 20 4 30 10 -1
-   2: 0100007F:C350 0100007F:9C40 01 00000000:00000000 00:00000000 00000000  1001        0 33333 1 0000000000000000 20 4 30 10 -1
-`
+const URL_WITH_TOKEN = 'http://127.0.0.1:8888/lab?token=secret'
 
-test('the owner is that of the socket at the other end', () => {
-  expect(ownerOf(TABLE, {from: 50_000, to: 40_000})).toBe(1001)
-  expect(ownerOf(TABLE, {from: 50_001, to: 40_000})).toBeNull()
+/** A browser that does `visit` with what it is given; answers with that. */
+function browser(system: Partial<BrowserSystem>, visit: (target: string) => Promise<unknown>) {
+  const given: string[] = []
+  const launch = async (target: string) => {
+    given.push(target)
+    void visit(target)
+    return new EventEmitter() as never
+  }
+  return {given, system: {platform: 'linux' as const, checked: true, launch, ...system}}
+}
+
+const ask = (url: string) => fetch(url, {redirect: 'manual'})
+
+test.runIf(process.platform === 'linux')('where the system says who asks, the browser is given an address that sends it on, once', async () => {
+  let location: string | null = null
+  const {given, system} = browser({}, async (target) => {
+    expect((await ask(`${target}x`)).status).toBe(404)
+    location = (await ask(target)).headers.get('location')
+  })
+  await openBrowser(URL_WITH_TOKEN, 'x', undefined, system)
+  await expect.poll(() => location).toBe(URL_WITH_TOKEN)
+  expect(given[0]).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}$/)
+  await expect(ask(given[0]!)).rejects.toThrow()
 })
 
-describe('the address is given to', () => {
-  test.each([
-    ['this user', 1000, false, true],
-    ['this user on WSL', 1000, true, true],
-    ['another user', 1001, false, false],
-    ['another user on WSL', 1001, true, false],
-    ['root', 0, false, false],
-    ['the relay of WSL, which is root’s', 0, true, true],
-    ['Windows in one network with WSL', null, true, true],
-    ['nobody that is known', null, false, false],
-  ])('%s', (_, owner, wsl, given) => {
-    expect(isOurs(owner, {me: 1000, wsl})).toBe(given)
+test.each(['darwin', 'win32'] as const)('on %s it is given a file that only this user can read, which leads there without holding the token', async (platform) => {
+  let location: string | null = null
+  const {given, system} = browser({platform, checked: false}, async (target) => {
+    const file = fileURLToPath(target)
+    expect([statSync(file).mode & 0o777, statSync(dirname(file)).mode & 0o777]).toEqual([0o600, 0o700])
+    const html = readFileSync(file, 'utf8')
+    expect(html).not.toContain('secret')
+    location = (await ask(/url=([^"]+)"/.exec(html)![1]!)).headers.get('location')
   })
+  await openBrowser(URL_WITH_TOKEN, null, undefined, system)
+  await expect.poll(() => location).toBe(URL_WITH_TOKEN)
+  expect(given[0]).toMatch(/^file:\/\/\//)
+  expect(existsSync(dirname(fileURLToPath(given[0]!)))).toBe(false)
+})
+
+test('a browser that does not start is told at once, and leaves no file', async () => {
+  const child = new EventEmitter()
+  const {given, system} = browser({platform: 'darwin', checked: false}, async () => {})
+  const launch = async (target: string, name: string | null) => {
+    await system.launch(target, name)
+    setImmediate(() => child.emit('exit', 1))
+    return child as never
+  }
+  const failure = await rejectionOf(openBrowser(URL_WITH_TOKEN, 'nosuch', undefined, {...system, launch}))
+  expect(failure.message).toBe('No browser opened (nosuch)')
+  expect(existsSync(dirname(fileURLToPath(given[0]!)))).toBe(false)
 })

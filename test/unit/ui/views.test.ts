@@ -6,7 +6,7 @@ const NOW = Date.parse('2026-11-21T12:00:00Z')
 const ago = (minutes: number) => new Date(NOW - minutes * 60_000).toISOString()
 const session: SessionView = {
   name: 'otters-sing', cluster: 'hpc', host: 'ann@head', jobId: '1234567', state: 'ready', reason: null, node: 'node12.cluster.example.org', slots: 8, gpus: null, kernelTransport: 'ipc', route: 'socket', routes: null, localPort: 8888,
-  url: 'http://127.0.0.1:8888/lab?token=0123456789abcdef0123456789abcdef0123456789abcdef', tunnel: 'connected', submittedAt: ago(140), startedAt: ago(125), endsAt: ago(-355), app: 'lab',
+  url: 'http://127.83.12.5:8888/lab?token=0123456789abcdef0123456789abcdef0123456789abcdef', tunnel: 'connected', submittedAt: ago(140), startedAt: ago(125), endsAt: ago(-355), app: 'lab',
   log: '/home/ann/.jnode/sessions/otters-sing/log', keeperPid: 7, lastActivityAt: ago(12), busy: false,
 }
 const queued: SessionView = {...session, name: 'b', jobId: null, state: 'queued', node: null, startedAt: null, endsAt: null, url: null, tunnel: 'closed', lastActivityAt: null, busy: null}
