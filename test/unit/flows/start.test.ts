@@ -6,6 +6,7 @@ import type {StartOptions} from '../../../src/config/start-options.ts'
 import type {Deps} from '../../../src/flows/deps.ts'
 import {start} from '../../../src/flows/start.ts'
 import {openStore} from '../../../src/session/local-store.ts'
+import {originStore} from '../../../src/session/origins.ts'
 import {quote} from '../../../src/shell.ts'
 import {localRemote} from '../../../src/ssh/local.ts'
 import {systemClock} from '../../../src/time.ts'
@@ -36,6 +37,8 @@ test('a name that is taken leaves the other session alone, also before that has 
   const deps = {
     connect: async () => ({head: remote, close: async () => {}}),
     store: openStore(join(dir, 'state')),
+    origins: originStore(join(dir, 'state')),
+    keepers: {dismiss: async () => {}},
     clock: systemClock,
     randomHex: (length: number) => 'ab'.repeat(length),
     tell: () => {},
