@@ -23,15 +23,14 @@ try {
   await output.waitFor()
   const printed = (await output.innerText()).trim()
 
-  await page.locator('.jp-SideBar [data-id="filebrowser"], .jp-FileBrowser').first().waitFor()
   writeFileSync(`/tmp/${file}`, 'uploaded\n')
   const chooser = page.waitForEvent('filechooser')
   await page.locator('.jp-FileBrowser [data-command="filebrowser:upload"], .jp-FileBrowser-toolbar [title^="Upload"]').first().click()
   await (await chooser).setFiles(`/tmp/${file}`)
   await page.locator(`.jp-DirListing-item[title*="${file}"]`).waitFor()
 
-  await page.keyboard.press('Control+Shift+L')
-  await page.locator('.jp-LauncherCard[data-category="Other"]').filter({hasText: 'Terminal'}).last().click()
+  await page.locator('.jp-FileBrowser-toolbar [data-command="launcher:create"]').first().click()
+  await page.locator('.jp-LauncherCard[title="Start a new terminal session"]:visible').click()
   await page.locator('.jp-Terminal .xterm-helper-textarea').focus()
   await page.keyboard.type(`${command}\n`)
   await page.locator('.jp-DirListing-item[title*="from-terminal"]').waitFor()
