@@ -12,7 +12,8 @@ try {
   const context = await browser.newContext({viewport: {width: 1200, height: 800}})
   context.setDefaultTimeout(120_000)
   const page = await context.newPage()
-  await page.goto(url)
+  // A workspace of its own: JupyterLab opens in each what was open in it before.
+  await page.goto(url.replace('/lab', `/lab/workspaces/${file.replaceAll('.', '-')}`))
   await page.locator('.jp-LauncherCard[data-category="Notebook"]').first().click()
   const cell = page.locator('.jp-Notebook .jp-CodeCell').first()
   await cell.locator('.cm-content').click()
