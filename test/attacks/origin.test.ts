@@ -146,7 +146,8 @@ describe.each(PLACES)('on %s sessions %s', (host, _, form) => {
   test('a leftover tab of one finds nothing of the next', async () => {
     await jnode.ok('disconnect own', {host})
     const left = await lab.exec(host, 'alice', ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', `http://${place(own).host}/api`])
-    expect(left.stdout).toBe('000')
+    // Nobody, or who guards the port meanwhile.
+    expect(['000', '421', '503']).toContain(left.stdout)
     own = await jnode.ok('connect own', {host})
     expect(await answers(lab, host === 'laptop' ? own.url! : own.url!.replace(place(own).hostname, '127.0.0.1'), {host})).toEqual(host === 'laptop' ? OPEN : {withToken: 421, without: 421})
   })
