@@ -2,7 +2,7 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import type {SessionView} from '../../src/flows/session-view.ts'
 import {jupyterFromPyPI} from '../cluster/jupyters.ts'
-import {answers, jnodeIn, nothingLeft, OPEN, sweep, type Who} from '../cluster/jnode.ts'
+import {answers, jnodeIn, OPEN, sweep, type Who} from '../cluster/jnode.ts'
 import {until} from '../cluster/run.ts'
 import type {HostName} from '../cluster/topology.ts'
 import {useLab} from '../cluster/use-lab.ts'
@@ -36,6 +36,8 @@ interface Report {
   sent: Record<string, string>
   heard: Heard[]
   ownSees: Seen
+  /** What the browser's proxy was asked for of the sessions. */
+  proxied: string[]
 }
 
 async function program<T>(host: HostName, name: string, input: object, env: NodeJS.ProcessEnv = {}): Promise<T> {
@@ -100,7 +102,7 @@ describe.each(PLACES)('on %s sessions %s', (host, _, form) => {
     expect((await jnode.ok('connect own', {host})).url).toBe(own.url)
   })
 
-  test.each(['chromium', 'firefox'])('%s keeps the pages, cookies, storage and workers of one from the other, whatever Host it asks for', async (browser) => {
+  test.each(['chromium', 'firefox'])('%s keeps the pages, cookies, storage and workers of one from the other, whatever Host it asks for, and past its proxy', async (browser) => {
     const report = await program<Report>(host, 'two-origins.js', {browser, own: own.url, other: other.url, hostile: hostile.url, evil: ['evil.example']})
     expect(report.secure).toEqual({context: true, clipboard: true, workers: true})
     expect(report.written, 'two at once do not log each other out').toEqual([201, 201, 201, 201, 201])
@@ -112,6 +114,7 @@ describe.each(PLACES)('on %s sessions %s', (host, _, form) => {
     for (const answer of report.fetched) expect(answer).toMatch(/^(TypeError|opaque)$/)
     expect([null, 'SecurityError']).toContain(report.framed)
     for (const [where, what] of Object.entries(report.sent)) expect(what, where).toMatch(/^nothing$|403|Blocking request|^jnode: no session of this name/)
+    expect(report.proxied).toEqual([])
     const told = JSON.stringify(report.heard)
     for (const secret of ['of-own', tokenOf(own), tokenOf(other), ...[own, other].map((session) => place(session).hostname)]) expect(told).not.toContain(secret)
     expect(told).not.toContain('evil')
@@ -140,15 +143,11 @@ describe.each(PLACES)('on %s sessions %s', (host, _, form) => {
     expect((await lab.exec(host, 'alice', `cat ${seen}; rm -f ${seen}`)).stdout).toBe('')
   })
 
-  test.each(['chromium', 'firefox'])('%s goes to them past its proxy by itself', async (browser) => {
-    const report = await program<{title: string; proxied: string[]}>(host, 'past-proxy.js', {browser, url: own.url})
-    expect(report).toEqual({title: expect.stringContaining('Home Page') as string, proxied: []})
-  })
-
   test('a leftover tab of one finds nothing of the next', async () => {
     await jnode.ok('disconnect own', {host})
     const left = await lab.exec(host, 'alice', ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', `http://${place(own).host}/api`])
-    expect(left.stdout).toBe('000')
+    // Nobody, or who guards the port meanwhile.
+    expect(['000', '421', '503']).toContain(left.stdout)
     own = await jnode.ok('connect own', {host})
     expect(await answers(lab, host === 'laptop' ? own.url! : own.url!.replace(place(own).hostname, '127.0.0.1'), {host})).toEqual(host === 'laptop' ? OPEN : {withToken: 421, without: 421})
   })
@@ -163,14 +162,4 @@ describe('today’s JupyterLab', () => {
     expect((await lab.exec('head', 'alice', `cat ~/from-terminal* ~/from-${host}.txt; rm ~/from-terminal* ~/from-${host}.txt`)).stdout).toBe('42\nuploaded\n')
     if (host === 'laptop2') await jnode.ok('stop modern')
   })
-})
-
-test('nothing is left of any of it', async () => {
-  for (const host of ['laptop', 'laptop2'] as const) await jnode.run('disconnect --all', {host})
-  await jnode.ok('stop --all')
-  await lab.exec('head', 'alice', `qdel ${hostileJob}`)
-  await until('the hostile job is gone', async () => (await lab.jobs('alice')).length === 0)
-  await lab.exec('laptop', 'alice', 'rm -rf ~/.local/state/jnode/known_nodes')
-  await lab.exec('laptop2', 'alice', 'rm -rf ~/.local/state/jnode/known_nodes')
-  await nothingLeft(lab)
 })

@@ -1,5 +1,6 @@
 /**
- * A browser for programs on a laptop: `launch('chromium' | 'firefox', {proxy})`. Chromium by Playwright; Debian's Firefox, which Playwright
+ * A browser for programs on a laptop: `launch('chromium' | 'firefox', {proxy, past})`, with a proxy for all hosts
+ * but those of `past`. Chromium by Playwright; Debian's Firefox, which Playwright
  * cannot drive, by WebDriver BiDi. A tab can `goto` a URL (true if something was loaded) and `run` code in its page.
  */
 import {spawn} from 'node:child_process'
@@ -15,8 +16,8 @@ export function launch(name, options = {}) {
   return name === 'firefox' ? firefox(options) : chrome(options)
 }
 
-async function chrome({proxy}) {
-  const browser = await chromium.launch({executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', ...(proxy ? [`--proxy-server=${proxy}`] : [])]})
+async function chrome({proxy, past}) {
+  const browser = await chromium.launch({executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', ...(proxy ? [`--proxy-server=${proxy}`, `--proxy-bypass-list=${past.join(';')}`] : [])]})
   const context = await browser.newContext()
   context.setDefaultTimeout(60_000)
   return {
@@ -31,7 +32,7 @@ async function chrome({proxy}) {
   }
 }
 
-async function firefox({proxy}) {
+async function firefox({proxy, past}) {
   const profile = mkdtempSync(join(tmpdir(), 'firefox-'))
   const [host, port] = proxy ? proxy.replace('http://', '').split(':') : []
   const settings = {
@@ -40,7 +41,7 @@ async function firefox({proxy}) {
     'app.normandy.enabled': false,
     'network.captive-portal-service.enabled': false,
     'network.connectivity-service.enabled': false,
-    ...(proxy && {'network.proxy.type': 1, 'network.proxy.http': host, 'network.proxy.http_port': Number(port)}),
+    ...(proxy && {'network.proxy.type': 1, 'network.proxy.http': host, 'network.proxy.http_port': Number(port), 'network.proxy.no_proxies_on': past.join(',')}),
   }
   writeFileSync(join(profile, 'user.js'), Object.entries(settings).map(([key, value]) => `user_pref(${JSON.stringify(key)}, ${JSON.stringify(value)});\n`).join(''))
   const child = spawn('/usr/bin/firefox-esr', ['--headless', '--no-remote', '--remote-debugging-port', '0', '--profile', profile, 'about:blank'], {stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, MOZ_DISABLE_CONTENT_SANDBOX: '1'}})

@@ -12,7 +12,8 @@ try {
   const context = await browser.newContext({viewport: {width: 1200, height: 800}})
   context.setDefaultTimeout(120_000)
   const page = await context.newPage()
-  await page.goto(url)
+  // A workspace of its own: JupyterLab opens in each what was open in it before.
+  await page.goto(url.replace('/lab', `/lab/workspaces/${file.replaceAll('.', '-')}`))
   await page.locator('.jp-LauncherCard[data-category="Notebook"]').first().click()
   const cell = page.locator('.jp-Notebook .jp-CodeCell').first()
   await cell.locator('.cm-content').click()
@@ -23,15 +24,14 @@ try {
   await output.waitFor()
   const printed = (await output.innerText()).trim()
 
-  await page.locator('.jp-SideBar [data-id="filebrowser"], .jp-FileBrowser').first().waitFor()
   writeFileSync(`/tmp/${file}`, 'uploaded\n')
   const chooser = page.waitForEvent('filechooser')
   await page.locator('.jp-FileBrowser [data-command="filebrowser:upload"], .jp-FileBrowser-toolbar [title^="Upload"]').first().click()
   await (await chooser).setFiles(`/tmp/${file}`)
   await page.locator(`.jp-DirListing-item[title*="${file}"]`).waitFor()
 
-  await page.keyboard.press('Control+Shift+L')
-  await page.locator('.jp-LauncherCard[data-category="Other"]').filter({hasText: 'Terminal'}).last().click()
+  await page.locator('.jp-FileBrowser-toolbar [data-command="launcher:create"]').first().click()
+  await page.locator('.jp-LauncherCard[title="Start a new terminal session"]:visible').click()
   await page.locator('.jp-Terminal .xterm-helper-textarea').focus()
   await page.keyboard.type(`${command}\n`)
   await page.locator('.jp-DirListing-item[title*="from-terminal"]').waitFor()

@@ -1,13 +1,17 @@
 /**
- * Two good sessions and a hostile one in one browser: `{browser, own, other, hostile, evil}` on stdin, URLs all but the first, `evil` one
- * or more names that somebody's nameserver leads to them. On stdout what each could see of the others, as JSON.
+ * Two good sessions and a hostile one in one browser, which has a proxy for all else: `{browser, own, other, hostile, evil}` on stdin, URLs all but
+ * the first, and `evil` names that somebody's nameserver leads here. On stdout what each could see of the others, and the proxy of them, as JSON.
  */
+import {createServer} from 'node:http'
 import {text} from 'node:stream/consumers'
 import {launch} from './browsers.js'
 
 const {browser: name, own, other, hostile, evil} = JSON.parse(await text(process.stdin))
 const [ownUrl, otherUrl, hostileUrl] = [own, other, hostile].map((url) => new URL(url))
-const browser = await launch(name)
+const asked = []
+const proxy = createServer((req, res) => (asked.push(req.url), res.writeHead(502).end())).on('connect', (req, socket) => (asked.push(req.url), socket.end('HTTP/1.1 502 no\r\n\r\n')))
+await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+const browser = await launch(name, {proxy: `http://127.0.0.1:${proxy.address().port}`, past: evil})
 
 const WRITE = `const xsrf = /(?:^|; )_xsrf=([^;]*)/.exec(document.cookie)?.[1] ?? ''
   return (await fetch('/api/contents', {method: 'POST', headers: {'content-type': 'application/json', 'X-XSRFToken': xsrf}, body: '{"type": "file", "ext": ".txt"}'})).status`
@@ -57,7 +61,10 @@ try {
   await second.goto(otherUrl.origin + otherUrl.pathname)
   report.ownSees = await mine.run(SEEN)
   report.written.push(await mine.run(WRITE), await second.run(WRITE), await mine.run(WRITE))
+  report.proxied = asked.filter((what) => [ownUrl, otherUrl, hostileUrl].some(({hostname}) => what.includes(hostname)))
   process.stdout.write(JSON.stringify(report))
 } finally {
   await browser.close()
+  proxy.closeAllConnections()
+  proxy.close()
 }
