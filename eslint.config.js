@@ -1,4 +1,5 @@
 import importX from 'eslint-plugin-import-x'
+import regexp from 'eslint-plugin-regexp'
 import tseslint from 'typescript-eslint'
 
 /** Third-party packages that only one place may import: [package, the files that are this place]. */
@@ -69,6 +70,15 @@ export default tseslint.config(
       ],
     },
   })),
+  {
+    // Much of what is read comes from strangers, and a pattern that takes time by the square of it freezes the program.
+    files: ['src/**/*.ts'],
+    plugins: {regexp},
+    rules: {
+      'regexp/no-super-linear-backtracking': ['error', {report: 'potential'}],
+      'regexp/no-super-linear-move': ['error', {report: 'potential', ignorePartial: false}],
+    },
+  },
   {
     files: ['src/**/*.ts'],
     rules: {'no-console': 'error', 'no-restricted-syntax': ['error', {selector: "CallExpression[callee.object.name='process'][callee.property.name='exit']", message: 'process.exit skips clean-up; abort the signal and return'}]},

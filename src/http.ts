@@ -2,14 +2,18 @@
 import {request} from 'node:http'
 import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
+import {tooMuch, UNPROVED_BYTES} from './bounds.ts'
 
 /** The part of `fetch` that is needed here, so that the global one will do where it is at hand. */
 export type Fetch = (
   url: URL,
-  init: {method?: string; headers?: Record<string, string>; redirect: 'manual'; signal: AbortSignal},
+  init: {method?: string; headers?: Record<string, string>; redirect: 'manual'; signal: AbortSignal; maxBytes?: number},
 ) => Promise<{status: number; headers: {get(name: string): string | null}; text(): Promise<string>}>
 
-/** As `fetch` with `redirect: 'manual'`, each request over a stream of its own; of the URL only path and host name are used. */
+/**
+ * As `fetch` with `redirect: 'manual'`, each request over a stream of its own; of the URL only path and host name are used. Rejects
+ * with `unexpected` once `maxBytes` (`UNPROVED_BYTES` when not given) have come, whatever they are: headers, body, chunks, trailers.
+ */
 export function fetchOver(open: () => Promise<Duplex>): Fetch {
   return async (url, init) => {
     const stream = await within(init.signal, open())
@@ -37,7 +41,7 @@ export async function within(signal: AbortSignal, opening: Promise<Duplex>): Pro
   }
 }
 
-function exchange(stream: Duplex, url: URL, {method = 'GET', headers = {}, signal}: Parameters<Fetch>[1]): ReturnType<Fetch> {
+function exchange(stream: Duplex, url: URL, {method = 'GET', headers = {}, signal, maxBytes = UNPROVED_BYTES}: Parameters<Fetch>[1]): ReturnType<Fetch> {
   return new Promise((resolve, reject) => {
     const sent = request(url, {method, headers, signal, createConnection: () => stream as Socket}, (response) => {
       const chunks: Buffer[] = []
@@ -52,6 +56,15 @@ function exchange(stream: Duplex, url: URL, {method = 'GET', headers = {}, signa
       })
     })
     sent.once('error', reject)
+    let size = 0
+    // Counted below HTTP, where nothing gets past it. It is there by now that Node's own reader is, too: none takes the other's bytes.
+    sent.once('socket', () => stream.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size <= maxBytes) return
+      // At once: where the end of the connection is that of the body, what was cut off would count as whole.
+      reject(tooMuch(maxBytes, 'The server'))
+      sent.destroy()
+    }))
     sent.end()
   })
 }

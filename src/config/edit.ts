@@ -86,7 +86,7 @@ function isLearnt({kind, text}: Statement): boolean {
 function statements(text: string): Statement[] {
   const found: Statement[] = []
   let pending = ''
-  for (const line of text.match(/[^\n]*\n|[^\n]+$/g) ?? []) {
+  for (const line of text.split(/(?<=\n)/).filter((part) => part !== '')) {
     pending += line
     const table = tableOf(pending)
     if (table === null) continue

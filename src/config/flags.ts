@@ -6,6 +6,7 @@ import {JnodeError, shown} from '../errors.ts'
 import {isAppName} from '../rules.ts'
 import {parseTarget} from '../target.ts'
 import {parseDuration} from '../time.ts'
+import {trimEndOf} from '../trim-end.ts'
 import {parseMemory} from './memory.ts'
 
 /** The ways to the server there are. */
@@ -169,7 +170,7 @@ function lines(raw: Texts, what: string): string[] {
 
 /** Shell text, which may go over several lines and stays as it is. */
 function commands(raw: Texts, what: string): string[] {
-  const given = items(raw).map((item) => item.replaceAll('\r\n', '\n').replace(/\n+$/, '')).filter((item) => item.trim() !== '')
+  const given = items(raw).map((item) => trimEndOf(item.replaceAll('\r\n', '\n'), '\n')).filter((item) => item.trim() !== '')
   for (const line of given.flatMap((item) => item.split('\n'))) if (line.trim() !== '') text(line, what)
   return given
 }

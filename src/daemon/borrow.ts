@@ -2,8 +2,10 @@
 import {request, type IncomingMessage} from 'node:http'
 import {connect} from 'node:net'
 import type {Duplex} from 'node:stream'
+import {LINE_CHARS} from '../bounds.ts'
 import {JnodeError, throwIfAborted} from '../errors.ts'
 import type {ClusterLink, NodeAddress} from '../flows/deps.ts'
+import {lineSplitter} from '../lines.ts'
 import type {Remote, RunResult} from '../ssh/remote.ts'
 import {timeLimit} from '../time.ts'
 import {LEND_BEAT_MS, type Asked, type FollowLine, type LeaseLine} from './lend.ts'
@@ -163,9 +165,8 @@ function remoteOver(path: string, {of, label, standInKey, closed, giveBack}: Lea
   return {
     label,
     closed,
-    async run(scripts, {signal, timeoutMs, freshMs} = {}) {
-      const limited = {...(timeoutMs === undefined ? {} : {timeoutMs}), ...(freshMs === undefined ? {} : {freshMs})}
-      const {response} = await send({what: 'run', of, scripts, ...limited}, {signal, timeoutMs: (timeoutMs ?? DEFAULT_TIMEOUT_MS) + SLACK_MS})
+    async run(scripts, {signal, ...limits} = {}) {
+      const {response} = await send({what: 'run', of, scripts, ...limits}, {signal, timeoutMs: (limits.timeoutMs ?? DEFAULT_TIMEOUT_MS) + SLACK_MS})
       const answer = await answerOf<{results: RunResult[]}>(response)
       checked(signal)
       if (!answer) throw lost()
@@ -175,8 +176,8 @@ function remoteOver(path: string, {of, label, standInKey, closed, giveBack}: Lea
       const {response} = await send({what: 'follow', of, script}, {signal})
       let end: FollowLine | null = null
       await readLines<FollowLine>(response, (line) => {
-        if ('line' in line) onLine(line.line)
-        else end = line
+        if ('line' in line) return onLine(line.line)
+        end = line
       }).catch(() => {})
       checked(signal)
       const last = end as FollowLine | null
@@ -195,10 +196,17 @@ function remoteOver(path: string, {of, label, standInKey, closed, giveBack}: Lea
 /** Null when the lender ended before it had answered. Throws the failure it tells. */
 async function answerOf<T>(response: IncomingMessage): Promise<T | null> {
   const text = await textOf(response).catch(() => '')
-  if (text === '') return null
-  const answer = JSON.parse(text) as T | {failure: Failure}
+  const answer = parsed(text) as T | {failure: Failure} | null
   if (typeof answer === 'object' && answer !== null && 'failure' in answer) throw errorOf(answer.failure)
-  return answer as T
+  return answer
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null // it ended in the middle, or is no lender
+  }
 }
 
 interface Answer {
@@ -233,14 +241,15 @@ function sendOver(path: string, asked: Asked, signal: AbortSignal): Promise<Answ
   })
 }
 
+/** JSON may write a character as six. A longer line is none of the lender's, and not JSON when it is cut. */
+const MOST_CHARS = 8 * LINE_CHARS
+
 /** Calls back for each line that is not empty, the last one without its end included. */
-async function readLines<T>(message: IncomingMessage, onLine: (line: T) => void): Promise<void> {
+async function readLines<T>(message: IncomingMessage, onLine: (line: T) => unknown): Promise<void> {
   message.setEncoding('utf8')
-  let rest = ''
+  const splitter = lineSplitter({most: MOST_CHARS})
   for await (const chunk of message) {
-    const lines = (rest + (chunk as string)).split('\n')
-    rest = lines.pop()!
-    for (const line of lines) if (line !== '') onLine(JSON.parse(line) as T)
+    for (const line of splitter.take(chunk as string)) if (line !== '') await onLine(JSON.parse(line) as T)
   }
-  if (rest !== '') onLine(JSON.parse(rest) as T)
+  if (splitter.rest() !== '') await onLine(JSON.parse(splitter.rest()) as T)
 }

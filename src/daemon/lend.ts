@@ -2,6 +2,7 @@
  * Lending a connection to other processes of the same user, over a private socket: HTTP, each request a connection of its
  * own, so that the end of a request is the end of what it asked for, and a stream has the back-pressure of its socket.
  */
+import {once} from 'node:events'
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {Socket} from 'node:net'
 import {whenAborted} from '../errors.ts'
@@ -10,21 +11,18 @@ import type {Endpoint, Remote} from '../ssh/remote.ts'
 import {join} from '../tunnel/forward.ts'
 import {failureOf} from './messages.ts'
 import {listenPrivately, textOf} from './private-socket.ts'
-import type {SharedLink} from './shared-link.ts'
+import {limitsOf, type SharedLink} from './shared-link.ts'
 
 /** Part of the socket's name, so that two versions which would not understand each other never meet. */
 export const LEND_PROTOCOL = 2
 /** How often a lender shows that it lives. */
 export const LEND_BEAT_MS = 5000
 
-/** Of what a borrower follows and does not read. */
-const MOST_UNREAD_BYTES = 16 * 1024 * 1024
-
 /** What is asked for, and of which host: `head`, or the number of a node's lease. */
 export type Asked =
   | {what: 'head'}
   | {what: 'node'; node: NodeAddress}
-  | {what: 'run'; of: string; scripts: readonly string[]; timeoutMs?: number; freshMs?: number}
+  | {what: 'run'; of: string; scripts: readonly string[]; timeoutMs?: number; freshMs?: number; maxBytes?: number}
   | {what: 'follow'; of: string; script: string}
   | {what: 'open'; of: string; endpoint: Endpoint}
   | {what: 'stand-in'; of: string}
@@ -79,14 +77,13 @@ async function answer(req: IncomingMessage, res: ServerResponse, desk: Desk): Pr
       case 'node':
         return await lease(asked, {res, say, signal: over.signal}, desk)
       case 'run': {
-        const results = await remoteOf(asked.of, desk.remotes).run(asked.scripts, {signal: over.signal, ...(asked.timeoutMs === undefined ? {} : {timeoutMs: asked.timeoutMs}), ...(asked.freshMs === undefined ? {} : {freshMs: asked.freshMs})})
+        const results = await remoteOf(asked.of, desk.remotes).run(asked.scripts, {...limitsOf(asked), signal: over.signal})
         return void res.end(JSON.stringify({results}))
       }
       case 'follow':
-        await remoteOf(asked.of, desk.remotes).follow(asked.script, (line) => {
-          say({line})
-          // A command that was stopped (Ctrl-Z) reads no more, and the log goes on.
-          if (res.writableLength > MOST_UNREAD_BYTES) res.destroy()
+        // A command that was stopped (Ctrl-Z) reads no more, and the log goes on: then nothing more is taken from the host either.
+        await remoteOf(asked.of, desk.remotes).follow(asked.script, async (line) => {
+          if (!say({line})) await once(res, 'drain', {signal: over.signal}).catch(() => {})
         }, over.signal)
         return void res.end(JSON.stringify({done: true}))
       case 'open':

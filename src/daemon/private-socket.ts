@@ -6,6 +6,7 @@ import type {IncomingMessage, Server} from 'node:http'
 import {connect} from 'node:net'
 import {tmpdir, userInfo} from 'node:os'
 import {dirname, join} from 'node:path'
+import {LONG_ANSWER_BYTES, tooMuch} from '../bounds.ts'
 import {JnodeError, messageOf} from '../errors.ts'
 import {userSecret} from './user-secret.ts'
 
@@ -130,9 +131,17 @@ export function isDead(path: string): Promise<boolean> {
   })
 }
 
-/** The whole text of a request or an answer. */
-export async function textOf(message: IncomingMessage): Promise<string> {
+/** Bytes of a request or an answer between processes of one user: answers of a cluster, as JSON, which may write a byte as six. */
+export const MESSAGE_BYTES = 6 * LONG_ANSWER_BYTES
+
+/** The whole text of a request or an answer. Rejects where there is no end of it. */
+export async function textOf(message: IncomingMessage, maxBytes = MESSAGE_BYTES): Promise<string> {
   const chunks: Buffer[] = []
-  for await (const chunk of message) chunks.push(chunk as Buffer)
+  let size = 0
+  for await (const chunk of message) {
+    size += (chunk as Buffer).length
+    if (size > maxBytes) throw tooMuch(maxBytes, 'Another process of yours')
+    chunks.push(chunk as Buffer)
+  }
   return Buffer.concat(chunks).toString('utf8')
 }

@@ -1,7 +1,7 @@
 /** One connection of this process and its connections to nodes, for several who use them: its own session, and whoever borrows. */
 import {whenAborted} from '../errors.ts'
 import type {ClusterLink, NodeAddress} from '../flows/deps.ts'
-import type {Remote, RunCommand, RunResult} from '../ssh/remote.ts'
+import type {Remote, RunCommand, RunOptions, RunResult} from '../ssh/remote.ts'
 
 /** A connection this process has made. */
 export type OwnLink = ClusterLink
@@ -25,6 +25,11 @@ interface SharedNode {
 /** The same for the same node. Its addresses are known a moment later than its name; its keys alone may be those of every node, where all are clones. */
 export function nodeKey({names, hostKeys}: NodeAddress): string {
   return JSON.stringify([names[0], hostKeys])
+}
+
+/** What limits a call, without the signal of whoever made it. */
+export function limitsOf({timeoutMs, freshMs, maxBytes}: RunOptions): Omit<RunOptions, 'signal'> {
+  return Object.fromEntries(Object.entries({timeoutMs, freshMs, maxBytes}).filter(([, limit]) => limit !== undefined))
 }
 
 /** `now`: milliseconds of any clock that does not jump. */
@@ -74,8 +79,7 @@ export function shareLink(link: OwnLink, now = () => performance.now()): SharedL
     const key = JSON.stringify(scripts)
     const known = answers.get(key)
     if (known && now() - known.askedAt <= freshMs) return known.results.then((results) => results.map((result) => ({...result, reused: true})))
-    const {timeoutMs} = options
-    const results = link.head.run(scripts, timeoutMs === undefined ? {} : {timeoutMs})
+    const results = link.head.run(scripts, limitsOf(options))
     answers.set(key, {askedAt: now(), results})
     results.catch(() => answers.delete(key))
     return results

@@ -92,7 +92,7 @@ export function serverInLog(jobId: string, logs: readonly string[]): Ask<{server
 for file in ${logs.map(quote).join(' ')}; do
   [ -f "$file" ] && { printf '\\n%s log\\n' '${MARK}'; tail -c 200000 "$file"; }
 done
-runtime_files | while IFS= read -r file; do printf '\\n%s runtime\\n' '${MARK}'; cat "$file"; done
+runtime_files | while IFS= read -r file; do printf '\\n%s runtime\\n' '${MARK}'; head -c 65536 "$file"; done
 exit 0`,
     read({stdout}) {
       const parts = stdout.split(`\n${MARK} `).slice(1)

@@ -102,8 +102,8 @@ async function settle(report: SiteReport, answer: Answer): Promise<Usual> {
 }
 
 function usualTime({queues}: SiteReport): string {
-  const limits = (queues ?? []).map(({runSeconds}) => runSeconds ?? Infinity)
-  const seconds = Math.min(USUAL_SECONDS, limits.length === 0 ? Infinity : Math.max(...limits))
+  const longest = (queues ?? []).reduce((most, {runSeconds}) => Math.max(most, runSeconds ?? Infinity), 0)
+  const seconds = Math.min(USUAL_SECONDS, longest === 0 ? Infinity : longest)
   return seconds % 3600 === 0 ? `${seconds / 3600}h` : clockText(seconds)
 }
 

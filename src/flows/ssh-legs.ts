@@ -40,7 +40,7 @@ export interface HeadLegGround extends Pick<RouteContext, 'nodeName' | 'signal'>
 export async function openHeadLeg(context: HeadLegGround, listen: 'socket' | 'port', to: Endpoint): Promise<Reached> {
   const {link: {head}, record, facts, nodeName, signal, deps} = context
   const stopping = new AbortController()
-  const said: string[] = []
+  let said: string | null = null
   let up!: (at: Endpoint) => void
   const listens = new Promise<Endpoint>((resolve) => (up = resolve))
   const script = headLegScript({
@@ -54,9 +54,9 @@ export async function openHeadLeg(context: HeadLegGround, listen: 'socket' | 'po
     const [, kind, place] = /^up (socket|port) (.+)$/.exec(line) ?? []
     if (kind === 'socket' && isPath(place!)) up({kind, path: place!})
     else if (kind === 'port' && isPort(Number(place))) up({kind: 'tcp', host: '127.0.0.1', port: Number(place)})
-    else said.push(line.replace(/^(failed|ended) /, ''))
+    else said = line.replace(/^(failed|ended) /, '')
   }, stopping.signal)
-  const over = ended.then(() => said.at(-1) ?? 'ssh has ended', (error: unknown) => messageOf(error))
+  const over = ended.then(() => said ?? 'ssh has ended', (error: unknown) => messageOf(error))
   const close = async () => {
     stopping.abort()
     await over
@@ -84,11 +84,14 @@ export function headRefused({link: {head}, nodeName}: HeadLegGround, why: string
   return closed(`ssh on ${hostOf(head)} does not get to ${nodeName}: ${why}`, isRefused ? loginsToNodes(head) : null)
 }
 
+/** Names and addresses of a host that are tried, and keys of it. */
+const MOST_NAMES = 50
+
 /** What the head calls hosts of these names, as addresses. */
 export function headAddresses(names: readonly string[]): Ask<string[]> {
   return {
     script: `getent ahosts ${names.map(quote).join(' ')} | awk '!seen[$1]++ {print $1}'; exit 0`,
-    read: ({stdout}) => stdout.split('\n').filter((line) => isAddress(line) && !/^(127\.|::1$)/.test(line)),
+    read: ({stdout}) => stdout.split('\n').filter((line) => isAddress(line) && !/^(127\.|::1$)/.test(line)).slice(0, MOST_NAMES),
   }
 }
 
@@ -106,7 +109,7 @@ ${OWN_HOST_KEYS}
 own_host_keys
 exit 0`,
   read({stdout}) {
-    const all = (key: string) => stdout.split('\n').filter((line) => line.startsWith(`${key} `)).map((line) => line.slice(key.length + 1).trim())
+    const all = (key: string) => stdout.split('\n').filter((line) => line.startsWith(`${key} `)).map((line) => line.slice(key.length + 1).trim()).slice(0, MOST_NAMES)
     return {user: all('user').find(isWord) ?? '', names: [...new Set(all('name').filter(isHostName))], hostKeys: all('hostkey').filter(isHostKey)}
   },
 }

@@ -4,8 +4,9 @@
  * a trustworthy list lacks it and a second witness agrees.
  */
 import {askAll, ask} from '../ask.ts'
+import {RECORD_BYTES, RECORD_LINES} from '../bounds.ts'
 import {abortReason, JnodeError, messageOf} from '../errors.ts'
-import {parseRecord, type JobRecord} from '../jupyter/record.ts'
+import {growingRecord, type JobRecord} from '../jupyter/record.ts'
 import type {SessionFacts} from '../session/facts.ts'
 import {followRecordScript, readRecordText} from '../session/remote-store.ts'
 import type {GridEngine} from '../sge/client.ts'
@@ -57,7 +58,8 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
   const stopping = new AbortController()
   const signal = AbortSignal.any([context.signal, stopping.signal])
   const view: JobView = {job: null, record: foreignRecord(facts), waiting: null, silent: null}
-  let recordText = ''
+  const recorded = growingRecord()
+  let warned = false
   const waiters = new Set<() => void>()
   let failure: {error: unknown} | null = null
   let misses = 0
@@ -76,11 +78,14 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     stopping.abort()
     changed()
   }
-  /** The record only grows, so of two readings the longer one is the newer. */
-  const heard = (text: string) => {
-    if (text.length <= recordText.length) return
-    recordText = text
-    view.record = parseRecord(text)
+  /** `news`: whether the record has become longer. */
+  const heard = (news: boolean) => {
+    if (recorded.full && !warned) {
+      warned = true
+      tell({kind: 'warning', text: `The record of ${facts.name} on the cluster has more than ${RECORD_BYTES / 1e6} MB or ${RECORD_LINES} lines; what the job writes from now on is not read`, hint: `See what writes to ${facts.remoteDir}/record there, and start the session again.`})
+    }
+    if (!news) return
+    view.record = recorded.record
     const end = view.record?.end
     // Grid Engine ends a job in the same way when it moves it to another node: then the list knows more.
     if (end?.reason === 'deleted') nudge.abort()
@@ -98,7 +103,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
 
   async function look(): Promise<void> {
     const [list, record] = await asked()
-    if (!facts.foreign) heard(record)
+    if (!facts.foreign) heard(recorded.whole(record))
     if (list.kind === 'unknown') {
       view.silent = list.why
       tell({kind: 'progress', text: `Grid Engine gives no answer (${list.why}); asking again`})
@@ -114,7 +119,7 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
     view.job = job
     // Put back into the queue to be started again: what it has told was of its former start.
     const again = job.letters.includes('R') && (job.phase === 'pending' || job.phase === 'held')
-    if (!facts.foreign) view.record = again ? null : parseRecord(recordText)
+    if (!facts.foreign) view.record = again ? null : recorded.record
     if (job.phase === 'error') return fail(await ends.failedInQueue(job))
     if (view.record?.end && job.phase === 'deleting') return fail(await ends.ended())
     await explain(job)
@@ -145,9 +150,9 @@ export function watchJob(context: WatchContext, pace: Pace): JobWatch {
   }
 
   async function hear(): Promise<void> {
-    while (!signal.aborted) {
-      let text = ''
-      await head.follow(followRecordScript(facts.remoteDir, FOLLOW_SECONDS), (line) => heard((text += `${line}\n`)), signal)
+    while (!signal.aborted && !recorded.full) {
+      let lines = 0
+      await head.follow(followRecordScript(facts.remoteDir, FOLLOW_SECONDS), (line) => heard(recorded.line(lines++, line)), signal)
       // The queue may be long: from here on, hear only once the job runs.
       await until((now) => (now.job && now.job.phase !== 'pending' && now.job.phase !== 'held' ? true : null))
       // Where the record is gone, hearing ends at once each time.

@@ -3,6 +3,7 @@
  * and only to a server that has shown the session's proof.
  */
 import {createHash} from 'node:crypto'
+import {PROVED_BYTES} from '../bounds.ts'
 import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import type {Fetch} from '../http.ts'
 import {PROOF_HEADER} from './server-config.ts'
@@ -77,7 +78,7 @@ export async function landingPage(app: string, options: ApiOptions, call?: CallO
   const known = new Map([['lab', 'lab'], ['notebook', 'tree'], ['nbclassic', 'tree']]).get(app)
   if (known !== undefined) return known
   for (const page of ['lab', 'tree']) {
-    const {status} = await send(options.fetch, new URL(page, options.baseUrl), {headers: authorization(options.token)}, call)
+    const {status} = await send(options.fetch, new URL(page, options.baseUrl), {headers: authorization(options.token), maxBytes: PROVED_BYTES}, call)
     if (status < 400) return page
   }
   return ''
@@ -115,7 +116,7 @@ interface Question<T> extends CallOptions {
 
 async function ask<T>({baseUrl, token, fetch}: ApiOptions, question: Question<T>): Promise<T> {
   const {path, method = 'GET', read, ...call} = question
-  const {status, body} = await send(fetch, new URL(path, baseUrl), {method, headers: authorization(token)}, call)
+  const {status, body} = await send(fetch, new URL(path, baseUrl), {method, headers: authorization(token), maxBytes: PROVED_BYTES}, call)
   const value = status === 200 ? read(json(body)) : null
   if (value !== null) return value
   const asked = `${method} /${path.replace(/\?.*/, '')}`
@@ -135,7 +136,7 @@ interface Reply {
 }
 
 /** One request, its body included. Redirects are answers: following one would take the token elsewhere. */
-async function send(fetch: ApiOptions['fetch'], url: URL, init: {method?: string; headers?: Record<string, string>}, {signal, timeoutMs = 10_000}: CallOptions = {}): Promise<Reply> {
+async function send(fetch: ApiOptions['fetch'], url: URL, init: {method?: string; headers?: Record<string, string>; maxBytes?: number}, {signal, timeoutMs = 10_000}: CallOptions = {}): Promise<Reply> {
   throwIfAborted(signal)
   const limit = AbortSignal.timeout(timeoutMs)
   try {
@@ -143,6 +144,7 @@ async function send(fetch: ApiOptions['fetch'], url: URL, init: {method?: string
     return {status: response.status, headers: response.headers, body: await response.text()}
   } catch (error) {
     throwIfAborted(signal)
+    if (error instanceof JnodeError && error.code === 'unexpected') throw error
     if (limit.aborted) throw new JnodeError('connection-lost', `Jupyter did not answer within ${timeoutMs} ms`, {cause: error})
     // HPE_ are the HTTP parser's complaints.
     if (String((error as {code?: unknown}).code).startsWith('HPE_')) throw new JnodeError('unexpected', `It does not speak HTTP: ${messageOf(error)}`, {cause: error})

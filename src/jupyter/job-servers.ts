@@ -61,7 +61,7 @@ for pid in $(printf '%s\\n' $below $named | sort -u); do
   awk -v inodes="$inodes" 'BEGIN {split(inodes, list, " "); for (i in list) own[list[i]] = 1}
     $4 == "0A" && $10 in own {sub(/.*:/, "", $2); print "port " $2}
     $4 == "00010000" && $7 in own {print "socket " $8}' /proc/net/tcp /proc/net/tcp6 /proc/net/unix 2>/dev/null
-  printf '%s\\n' "$files" | while IFS= read -r file; do echo file; cat "$file"; done
+  printf '%s\\n' "$files" | while IFS= read -r file; do echo file; head -c 65536 "$file"; done
 done
 exit 0`,
     read: ({stdout}) => stdout.split(`\n${MARK}\n`).slice(1).flatMap((part) => readServer(part) ?? []),
@@ -70,14 +70,14 @@ exit 0`,
 
 function readServer(part: string): FoundServer | null {
   const [listening = '', ...files] = part.split(/^file\n/m)
-  const ports = [...new Set([...listening.matchAll(/^port ([0-9A-F]+)$/gm)].map(([, hex]) => Number.parseInt(hex!, 16)).filter(isPort))]
-  const sockets = [...listening.matchAll(/^socket (.+)$/gm)].map(([, path]) => path!)
+  const ports = new Set([...listening.matchAll(/^port ([0-9A-F]+)$/gm)].map(([, hex]) => Number.parseInt(hex!, 16)).filter(isPort))
+  const sockets = new Set([...listening.matchAll(/^socket (.+)$/gm)].map(([, path]) => path!))
   for (const text of files) {
     const file = readRuntimeFile(text)
-    if (file?.endpoint.kind === 'socket' && sockets.includes(file.endpoint.path)) return file
+    if (file?.endpoint.kind === 'socket' && sockets.has(file.endpoint.path)) return file
     if (file?.endpoint.kind !== 'tcp') continue
     // Some versions write down port 0, or the port that they asked for and did not get.
-    const port = ports.includes(file.endpoint.port) ? file.endpoint.port : ports.length === 1 ? ports[0] : undefined
+    const port = ports.has(file.endpoint.port) ? file.endpoint.port : ports.size === 1 ? [...ports][0] : undefined
     if (port !== undefined) return {...file, endpoint: {...file.endpoint, port}}
   }
   return null

@@ -7,6 +7,7 @@
 import {redact} from '../errors.ts'
 import {isHostName, isLine, isPath, isUrlPath} from '../rules.ts'
 import type {Endpoint} from '../ssh/remote.ts'
+import {trimEndOf} from '../trim-end.ts'
 import {failureIn, type LogFailure} from './log-failures.ts'
 
 export interface LoggedServer {
@@ -63,12 +64,16 @@ export function lastLines(text: string, count: number): string[] {
     .map((line) => redact(line.trimEnd()))
 }
 
+/** Of a line: more than any of Jupyter's own has. What follows is neither read nor shown. */
+const LINE_CHARS = 2000
+
 function cleanLines(text: string): string[] {
   // Colours, and the ESC ( B that Jupyter puts before switching them off.
   return text
     .replace(/\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\r|\ufeff/g, '')
     .replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')
     .split('\n')
+    .map((line) => line.slice(0, LINE_CHARS))
 }
 
 /** Without what stands before all lines: blanks of a quotation, the task number of srun. */
@@ -96,7 +101,7 @@ function urlIn(line: string): LoggedServer | null {
   const match = URL.exec(text)
   if (match === null) return null
   const [, scheme, authority, port, path, token] = match
-  const baseUrl = `${(path ?? '/').replace(PAGE, '')}/`.replace(/\/+$/, '/')
+  const baseUrl = `${trimEndOf((path ?? '/').replace(PAGE, ''), '/')}/`
   if (!isUrlPath(baseUrl)) return null
   const hidden = token === '...' || token === '[secret]'
   return {
@@ -153,7 +158,7 @@ function rank(endpoint: Endpoint | null): number {
 const STOPS: [RegExp, StopReason][] = [
   [/(?:received signal|接受信号|シグナル|получен сигнал) \d+/, 'signal'],
   [/Shutting down on \/api\/shutdown request/, 'shutdown'],
-  [/No (?:kernels|activity) .*shutting down/i, 'idle'],
+  [/No (?:kernels|activity) .{0,200}shutting down/i, 'idle'],
   [/^\[[^\]]*App\] [Ii]nterrupted\b/, 'interrupt'],
   [/\bCANCELLED AT\b|\bDUE TO TIME LIMIT\b|\bKilled\b/, 'killed'],
 ]

@@ -2,6 +2,7 @@
  * What the job tells of itself: lines of `key value` in the session's `record` file, written by job-script.ts and
  * followed from the laptop line by line. Each start of the job begins with `jnode-record 1`; the last start counts.
  */
+import {RECORD_BYTES, RECORD_LINES} from '../bounds.ts'
 import type {HostKeySource} from '../own-host-keys.ts'
 import {isAddress, isAppName, isHostKey, isHostName, isJobNumber, isLegName, isLine, isPath, isPort, isUrlPath, isWord} from '../rules.ts'
 import type {Endpoint} from '../ssh/remote.ts'
@@ -80,12 +81,58 @@ export interface JobRecord {
 
 export type LegState = {state: 'listening'; host: string; port: number} | {state: 'failed'; why: string}
 
-/** The record in `text`, or null before the job's first complete line. A last line without its end is left out. */
+/** The record in `text`, or null before the job's first complete line. A last line without its end is left out, and what comes after `RECORD_BYTES`. */
 export function parseRecord(text: string): JobRecord | null {
-  const reader = recordReader()
+  const growing = growingRecord()
+  growing.whole(text)
+  return growing.record
+}
+
+/** A record that is heard line by line and now and then read as a whole: each line is taken once. */
+export interface GrowingRecord {
+  readonly record: JobRecord | null
+  /** It has more than `RECORD_BYTES` or `RECORD_LINES`: nothing more is taken. */
+  readonly full: boolean
+  /** The complete line that stands at this place, from 0. False for one that is known. */
+  line(at: number, line: string): boolean
+  /** The text as it is now. False where it holds nothing new. */
+  whole(text: string): boolean
+}
+
+/** It only grows, so what stands before the known lines is never looked at again. */
+export function growingRecord(): GrowingRecord {
+  const read = recordReader()
   let record: JobRecord | null = null
-  for (const line of text.split('\n').slice(0, -1)) record = reader(line)
-  return record
+  let known = 0
+  let size = 0
+  let full = false
+  const add = (line: string): void => {
+    size += line.length + 1
+    if (size > RECORD_BYTES || known === RECORD_LINES) full = true
+    if (full) return
+    known++
+    record = read(line)
+  }
+  return {
+    get record() {
+      return record
+    },
+    get full() {
+      return full
+    },
+    line(at, line) {
+      if (full || at !== known) return false
+      add(line)
+      return !full
+    },
+    whole(text) {
+      const before = known
+      const lines = text.slice(0, RECORD_BYTES).split('\n').slice(0, -1)
+      for (const line of lines.slice(known)) add(line)
+      if (Buffer.byteLength(text) > RECORD_BYTES) full = true
+      return known > before
+    },
+  }
 }
 
 /** A reader that is given complete lines one by one and answers with the record so far, a new object for each change. */
@@ -107,6 +154,13 @@ function emptyRecord(): JobRecord {
   }
 }
 
+/** Of a list that the record repeats: more than any job has, and what comes after them is left out. */
+const MOST_ITEMS = 100
+
+function atMost<T>(items: readonly T[]): T[] {
+  return items.slice(0, MOST_ITEMS)
+}
+
 /** What one line adds. Keys of a newer jnode and values that make no sense add nothing. */
 function change(record: JobRecord, key: string, value: string): Partial<JobRecord> {
   if (key === 'listening') return {listening: true}
@@ -119,11 +173,11 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
     case 'queue':
       return isWord(value) ? {queue: value} : {}
     case 'node':
-      return isHostName(value) ? {node: value, names: [...new Set([value, ...record.names])]} : {}
+      return isHostName(value) ? {node: value, names: atMost([...new Set([value, ...record.names])])} : {}
     case 'name':
-      return isHostName(value) ? {names: [...new Set([...record.names, value])]} : {}
+      return isHostName(value) ? {names: atMost([...new Set([...record.names, value])])} : {}
     case 'address':
-      return {addresses: value.split(/\s+/).filter(isAddress)}
+      return {addresses: atMost(value.split(/\s+/).filter(isAddress))}
     case 'slots':
       return /^\d{1,7}$/.test(value) ? {slots: Number(value)} : {}
     case 'tmpdir':
@@ -147,7 +201,7 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
     case 'ended':
       return /^\d{1,12}$/.test(value) ? {endedAt: Number(value) * 1000} : {}
     case 'signal':
-      return isWord(value) ? {signals: [...record.signals, value]} : {}
+      return isWord(value) ? {signals: atMost([...record.signals, value])} : {}
     case 'silent-kernel':
       return silentKernel(record, value)
     case 'leg':
@@ -161,7 +215,7 @@ function change(record: JobRecord, key: string, value: string): Partial<JobRecor
 
 function hostKey(record: JobRecord, value: string): Partial<JobRecord> {
   const [type, key] = value.split(' ')
-  return isHostKey(value) ? {hostKeys: [...record.hostKeys, {type: type!, key: key!}]} : {}
+  return isHostKey(value) ? {hostKeys: atMost([...record.hostKeys, {type: type!, key: key!}])} : {}
 }
 
 function endpoint(value: string): Partial<JobRecord> {
@@ -194,13 +248,15 @@ function silentKernel({silentKernels}: JobRecord, value: string): Partial<JobRec
 function leg(record: JobRecord, value: string): Partial<JobRecord> {
   const [, name, state, rest] = /^(\S+) (listening|failed) (.+)$/.exec(value) ?? []
   if (name === undefined || rest === undefined || !isLegName(name)) return {}
-  if (state === 'failed') return {legs: {...record.legs, [name]: {state, why: rest.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')}}}
+  // The latest are those that are asked for now.
+  const legs = Object.fromEntries(Object.entries(record.legs).filter(([other]) => other !== name).slice(1 - MOST_ITEMS))
+  if (state === 'failed') return {legs: {...legs, [name]: {state, why: rest.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')}}}
   const [, host, port] = /^(\S+) (\d{1,5})$/.exec(rest) ?? []
-  return host !== undefined && isPlace(host, port) ? {legs: {...record.legs, [name]: {state: 'listening', host, port: Number(port)}}} : {}
+  return host !== undefined && isPlace(host, port) ? {legs: {...legs, [name]: {state: 'listening', host, port: Number(port)}}} : {}
 }
 
 function end(value: string): Partial<JobRecord> {
-  const [, code, word, text] = /^(\d+) (\S+) ?(.*)$/.exec(value) ?? []
+  const [, code, word, text] = /^(\d+) (\S+)(?: (.*))?$/.exec(value) ?? []
   if (word === undefined) return {}
   return {end: {code: Number(code), reason: Object.hasOwn(END_REASONS, word) ? (word as EndReason) : null, text: text ?? ''}}
 }

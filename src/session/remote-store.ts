@@ -7,10 +7,12 @@
  */
 import {randomBytes} from 'node:crypto'
 import type {Ask} from '../ask.ts'
+import {LONG_ANSWER_BYTES, RECORD_BYTES, RECORD_LINES} from '../bounds.ts'
 import {JnodeError} from '../errors.ts'
 import type {RunResult} from '../ssh/remote.ts'
 import {isSessionName, remoteHome} from '../rules.ts'
 import {quote} from '../shell.ts'
+import {trimEndOf} from '../trim-end.ts'
 import {isToken, sharedFactsSchema, type SharedFacts} from './facts.ts'
 
 /** What lies on the cluster for one session. */
@@ -31,7 +33,7 @@ export interface RemoteListing {
 
 /** Where sessions lie, for a home directory as the head node tells it. */
 export function remoteDir(home: string, name: string): string {
-  return `${home.replace(/\/+$/, '')}/.jnode/sessions/${name}`
+  return `${trimEndOf(home, '/')}/.jnode/sessions/${name}`
 }
 
 /** Begins the name of each session's job. */
@@ -89,7 +91,7 @@ ${writes.join(' &&\n')} || { cat /bin/sh > ${dir}/log; rm -rf ${dir}; exit ${CAN
 }
 
 function cannotWrite(facts: SharedFacts, stderr: string): JnodeError {
-  const why = stderr.trim().split('\n').at(-1)?.replace(/^.*?:\s*(?=[^:]*:[^:]*$)/, '') || 'it cannot be written to'
+  const why = stderr.trim().split('\n').at(-1)?.split(':').slice(-2).join(':').trim() || 'it cannot be written to'
   return new JnodeError('remote-storage', `Cannot store the session below ${parentOf(facts.remoteDir)} on ${facts.host}: ${why}`, {
     hint: 'Free some space or quota in your home directory there, and check that it is yours to write to.',
   })
@@ -127,6 +129,10 @@ rm -rf -- ${path}; [ ! -e ${path} ]`,
   }
 }
 
+/** Bytes that are read of any other file of a session's directory, each of which has less than 3 kB, and how many directories are. */
+const FILE_BYTES = 65_536
+const MOST_SESSIONS = 2000
+
 /** All sessions of the user on this cluster, or the named one only. */
 export function readRemoteSessions(name?: string): Ask<RemoteListing> {
   const mark = `jnode-file-${randomBytes(8).toString('hex')}`
@@ -137,10 +143,13 @@ cd "$HOME/.jnode/sessions" 2>/dev/null || exit 0
 for dir in ${pattern}; do
   [ -d "$dir" ] || continue
   for file in session.json token record activity; do
-    printf '\\n%s %s %s\\n' ${mark} "$file" "$dir"; cat "$dir/$file" 2>/dev/null
+    most=${FILE_BYTES}
+    [ "$file" != record ] || most=${RECORD_BYTES + 1}
+    printf '\\n%s %s %s\\n' ${mark} "$file" "$dir"; head -c $most "$dir/$file" 2>/dev/null
   done
 done
 exit 0`,
+    maxBytes: LONG_ANSWER_BYTES,
     read: (answer) => sortOut(answer, mark, name),
   }
 }
@@ -162,6 +171,7 @@ function sortOut({stdout}: RunResult, mark: string, asked?: string): RemoteListi
     if (file === undefined || name === undefined) continue
     if (file === 'home') home = text ?? ''
     if (file === 'home' || (asked !== undefined && name !== asked)) continue
+    if (!found.has(name) && found.size === MOST_SESSIONS) continue
     const files = found.get(name) ?? {}
     files[file] = text ?? ''
     found.set(name, files)
@@ -199,9 +209,9 @@ function misfits({name, jobName, remoteDir: dir}: SharedFacts, place: Pick<Share
   return Object.entries(fits).filter(([, is]) => !is).map(([key]) => key)
 }
 
-/** The job's record as it is now. */
+/** The job's record as it is now; one byte more than `RECORD_BYTES` where it is longer. */
 export function readRecordText(dir: string): Ask<string> {
-  return {script: `cat ${quote(`${dir}/record`)} 2>/dev/null; exit 0`, read: ({stdout}) => stdout}
+  return {script: `head -c ${RECORD_BYTES + 1} ${quote(`${dir}/record`)} 2>/dev/null; exit 0`, read: ({stdout}) => stdout}
 }
 
 /** The last lines of the job's log, at most 64 kB. */
@@ -224,6 +234,7 @@ while [ $rounds -lt ${Math.ceil(seconds / 0.15)} ] && [ -f "$file" ]; do
   n=0
   while IFS= read -r line; do
     n=$((n+1))
+    [ $n -le ${RECORD_LINES + 1} ] || exit 0
     [ $n -gt $seen ] && printf '%s\\n' "$line"
   done < "$file"
   seen=$n

@@ -1,6 +1,9 @@
 /** How often Grid Engine's programs are called: each call leaves a line on stderr, taken out again before the answer is read. */
 import type {Ask} from '../ask.ts'
 
+/** A cluster that names programs without end must not fill the memory of a keeper that lives for weeks. */
+const MOST_PROGRAMS = 50
+
 const MARK = '@@jnode called'
 
 /** Shell text that defines `ge PROGRAM ARG...`, which runs a program of Grid Engine; also inside of `$(... 2>&1)`. */
@@ -12,12 +15,13 @@ ge() {
 }`
 
 /** The same question, whose calls are counted when its answer is read. */
-export function counted<T>({script, read}: Ask<T>, calls: Map<string, number>): Ask<T> {
+export function counted<T>({script, read, ...limits}: Ask<T>, calls: Map<string, number>): Ask<T> {
   return {
+    ...limits,
     script: `${CALLING}\n${script}`,
     read(answer) {
-      const stderr = answer.stderr.replace(new RegExp(`${MARK} ([^\\n]*)\\n`, 'g'), (_, call: string) => {
-        if (!answer.reused) calls.set(call, (calls.get(call) ?? 0) + 1)
+      const stderr = answer.stderr.replace(new RegExp(`${MARK} ([^\\n]{1,40})\\n`, 'g'), (_, call: string) => {
+        if (!answer.reused && (calls.has(call) || calls.size < MOST_PROGRAMS)) calls.set(call, (calls.get(call) ?? 0) + 1)
         return ''
       })
       return read({...answer, stderr})

@@ -1,5 +1,6 @@
 /** Grid Engine's commands as questions: one per thing a flow wants to know or to have done. */
 import type {Ask} from '../ask.ts'
+import {LONG_ANSWER_BYTES} from '../bounds.ts'
 import {command, quote} from '../shell.ts'
 import {counted} from './calls.ts'
 import {readExistence} from './job-details.ts'
@@ -54,9 +55,9 @@ export function gridEngine(site: Pick<Site, 'setup'>): GridEngine {
   // Messages are translated, and numbers written, after the locale.
   const prelude = `${site.setup}\nLC_ALL=C; export LC_ALL\n`
   const calls = new Map<string, number>()
-  const asking = <T>({script, read}: Ask<T>) => counted({script: prelude + script, read}, calls)
+  const asking = <T>(question: Ask<T>) => counted({...question, script: prelude + question.script}, calls)
   return {
-    list: (user, wanted) => asking({script: jobListScript(user, wanted), read: (answer) => readJobList(sieved(answer))}),
+    list: (user, wanted) => asking({script: jobListScript(user, wanted), maxBytes: LONG_ANSWER_BYTES, read: (answer) => readJobList(sieved(answer))}),
     submit: (args, scriptPath) => asking({script: submitScript(args, scriptPath), read: (answer) => readVerifiedSubmission(args, answer)}),
     // The job's script is not there yet: one is read from stdin.
     check: (args) => asking({script: args.includes('-w') ? '' : checkScript(args, []), read: ({stdout}) => readVerdict(args, stdout)}),

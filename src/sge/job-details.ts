@@ -11,14 +11,14 @@ export function parseJobDetails(text: string): JobDetails {
   const found = new Map<string, string[]>()
   let current: string[] = []
   for (const line of text.split('\n')) {
-    const start = /^([A-Za-z][\w ()-]{0,60}?)(?:\s+\d+)?\s*:\s*(.*)$/.exec(line)
+    const start = /^([A-Za-z][\w ()-]{0,60}?)(?:\s{1,40}\d{1,10})?\s{0,40}:(.*)$/s.exec(line)
     if (start) {
       const key = spelt(start[1]!)
       current = found.get(key) ?? []
       found.set(key, current)
     }
     // Further messages of one task repeat the task number: `            1:      text`.
-    const value = folded(start ? start[2]! : /^\s+(?:\d+:\s+)?(.*)$/.exec(line)?.[1] ?? '')
+    const value = folded(start ? start[2]! : /^\s/.test(line) ? line.trimStart().replace(/^\d+:\s+/, '') : '')
     if (value !== '') current.push(value)
   }
   return {values: (key) => found.get(spelt(key)) ?? []}

@@ -11,10 +11,14 @@ export interface JobFiles {
   logs: string[]
 }
 
+/** Paths that are looked at, and characters of each: `$HOME` and the like make a text longer. */
+const MOST_PATHS = 20
+const PATH_CHARS = 4096
+
 /** Null when the text is not about a job. `NONE:NONE:/path` is `[host]:[type]:path`; without a path the job's directory takes NAME.oID. */
 export function readJobFiles(jobId: string, text: string): JobFiles | null {
   const details = parseJobDetails(text)
-  const one = (key: string) => details.values(key)[0] ?? null
+  const one = (key: string) => details.values(key)[0]?.slice(0, PATH_CHARS) ?? null
   const owner = one('owner')
   const name = one('job_name')
   if (owner === null || name === null || !isLine(name)) return null
@@ -23,7 +27,7 @@ export function readJobFiles(jobId: string, text: string): JobFiles | null {
     const values: Record<string, string> = {HOME: home, USER: owner, JOB_ID: jobId, JOB_NAME: name, TASK_ID: 'undefined'}
     return path.replace(/\$([A-Z_]+)/g, (whole, key: string) => values[key] ?? whole)
   }
-  const paths = ['stderr_path_list', 'stdout_path_list'].flatMap((key) => details.values(key)).flatMap((list) => list.split(',')).map((entry) => expand(entry.replace(/^[^/$]*:(?=[/$])/, '')))
+  const paths = ['stderr_path_list', 'stdout_path_list'].flatMap((key) => details.values(key)).flatMap((list) => list.split(',', MOST_PATHS)).slice(0, MOST_PATHS).map((entry) => expand(entry.slice(0, PATH_CHARS).replace(/^[^/$]*:(?=[/$])/, '')))
   const folder = one('cwd') ?? home
   const logs = [...paths, folder].flatMap((path) => [path, `${path}/${name}.e${jobId}`, `${path}/${name}.o${jobId}`])
   return {owner, name, script: one('script_file'), logs: [...new Set(logs)].filter(isLine)}

@@ -4,6 +4,7 @@
  * it the reader knows that the list is whole.
  */
 import {command, quote} from '../shell.ts'
+import {XML_BYTES} from './qstat.ts'
 
 /** Which jobs of a list are wanted: those whose name begins with `prefix`, and those with these numbers. */
 export interface WantedJobs {
@@ -13,8 +14,8 @@ export interface WantedJobs {
 
 const STATUS = '@@jnode status'
 
-/** No list of jobs that anybody asked for is as large: an answer without its end is `unknown`. */
-const MOST_BYTES = 16_000_000
+/** More than a user with 100,000 jobs has. The sieve keeps a record until its end comes, and some record may have none. */
+const UNSIEVED_BYTES = 200_000_000
 
 /**
  * Each record ends before a `>`, which is put back before the next one: a pipe that ends early must not look complete, and
@@ -48,7 +49,7 @@ END { printf "%s", job }`
 export function jobListScript(user: string, {prefix, ids}: WantedJobs): string {
   const sieve = `awk -v prefix=${quote(prefix)} -v ids=${quote(ids.join(' '))} ${quote(SIEVE)}`
   // With -u, because old engines list everybody without; and without any -s, so that what is missing has ended.
-  return `{ ge ${command(['qstat', '-u', user, '-xml'])}; echo "${STATUS} $?"; } | ${sieve} | head -c ${MOST_BYTES}`
+  return `{ ge ${command(['qstat', '-u', user, '-xml'])}; echo "${STATUS} $?"; } | head -c ${UNSIEVED_BYTES} | ${sieve} | head -c ${XML_BYTES}`
 }
 
 /** What qstat itself printed and how it ended; -1 where its end is missing. */

@@ -16,7 +16,7 @@ export function runLimit(jobId: string, queue: string | null): Ask<number | null
     read({stdout}) {
       const [job = '', settings = ''] = stdout.split(`\n${MARK}\n`)
       const limits = [...requestedLimits(job), ...queueLimits(settings)].filter((limit) => limit !== null)
-      return limits.length === 0 ? null : Math.min(...limits)
+      return limits.reduce<number | null>((least, limit) => Math.min(least ?? limit, limit), null)
     },
   }
 }

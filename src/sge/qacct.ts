@@ -65,7 +65,7 @@ function toAccounting(record: ReadonlyMap<string, string>): Accounting {
     node: value('hostname'),
     slots,
     failed: leadingInteger(value('failed')),
-    failedText: /:\s*(.+)$/.exec(value('failed'))?.[1] ?? '',
+    failedText: value('failed').split(':').slice(1).join(':').trim(),
     exitStatus: leadingInteger(value('exit_status')),
     wallSeconds: started && Number.isFinite(wall) ? wall : null,
     // SoGE writes 65.613MB, others 65.613M or bytes.

@@ -57,7 +57,7 @@ const MEMORY_LIMITS = ['h_vmem', 's_vmem', 'h_data', 's_data']
 function objects(text: string, first: string): Map<string, string>[] {
   const found: Map<string, string>[] = []
   for (const line of text.replace(/\\\n\s*/g, ' ').split('\n')) {
-    const [, key, value] = /^(\S+)\s+(.*\S)\s*$/.exec(line) ?? []
+    const [, key, value] = /^(\S+)\s+(\S.*)$/s.exec(line.trimEnd()) ?? []
     if (key === undefined) continue
     if (key === first) found.push(new Map())
     found.at(-1)?.set(key, value!)
@@ -78,7 +78,7 @@ export function parseQueues(text: string): Queue[] {
   return objects(text, 'qname').map((queue) => ({
     name: queue.get('qname')!,
     // `make smp,[node1=mpi],[@big=omp shm]`: a host's own list stands in brackets behind its name.
-    parallelEnvironments: names((queue.get('pe_list') ?? '').replace(/\[[^=\]]*=/g, ' ').replaceAll(']', ' ')),
+    parallelEnvironments: names((queue.get('pe_list') ?? '').replace(/\[[^[=\]]*=/g, ' ').replaceAll(']', ' ')),
     access: {allowed: names(usual(queue, 'user_lists')), denied: names(usual(queue, 'xuser_lists'))},
     projects: names(usual(queue, 'projects')),
     runSeconds: secondsOf(usual(queue, 'h_rt')),
@@ -86,7 +86,7 @@ export function parseQueues(text: string): Queue[] {
       const bytes = parseMemory(usual(queue, name))
       return bytes === null ? [] : [[name, bytes] as const]
     })),
-    stock: [...(queue.get('complex_values') ?? '').matchAll(/([^\s,[\]=]+)=/g)].map(([, name]) => name!),
+    stock: [...(queue.get('complex_values') ?? '').matchAll(/(?<![^\s,[\]=])([^\s,[\]=]+)=/g)].map(([, name]) => name!),
   }))
 }
 
@@ -109,7 +109,7 @@ function usual(queue: Map<string, string>, key: string): string {
 }
 
 function names(list = ''): string[] {
-  return list.split(/[\s,]+/).filter((name) => name !== '' && name !== 'NONE')
+  return [...new Set(list.split(/[\s,]+/))].filter((name) => name !== '' && name !== 'NONE')
 }
 
 /** `24:00:00`, seconds, or INFINITY. */

@@ -21,7 +21,7 @@ export function parseHosts(text: string): Host[] | null {
   const columns = all[header]!.trim().split(/\s+/)
   const hosts: Host[] = []
   for (const line of all.slice(header + 1)) {
-    const [, name, value] = /^.*?\b[hg][cf]:([^=]+)=(.*)$/.exec(line) ?? []
+    const [, name, value] = /\b[hg][cf]:([^\s=:]+)=(.*)$/s.exec(line) ?? []
     if (name !== undefined) hosts.at(-1)?.stock.set(name, value!.trim())
     else if (/^\w/.test(line) && isHostName(line.split(/\s/, 1)[0]!)) hosts.push(host(line.trim().split(/\s+/), columns))
   }

@@ -26,6 +26,12 @@ export interface Job {
 
 export type JobList = {kind: 'known'; jobs: Job[]} | {kind: 'unknown'; why: string}
 
+/** Bytes of XML that are read, jobs in it, characters of a tag and of a value. A session's list has some hundred jobs, as the head node drops all others. */
+export const XML_BYTES = 16_000_000
+export const XML_JOBS = 30_000
+const TAG_CHARS = 4096
+const VALUE_CHARS = 4096
+
 type Element = Record<string, unknown>
 
 const parser = new XMLParser({
@@ -40,7 +46,7 @@ const parser = new XMLParser({
 
 /** Jobs from the whole answer of `qstat -xml`: the text only counts when qstat itself says that all went well. */
 export function readJobList({exitCode, stdout, stderr}: {exitCode: number; stdout: string; stderr: string}): JobList {
-  if (exitCode === 0) return parseJobList(stdout)
+  if (exitCode === 0 || stdout.length > XML_BYTES) return parseJobList(stdout)
   const said = `${stderr}\n${stdout}`
   if (exitCode < 0) return unknown(`the answer of qstat is cut off: ${quoted(said)}`)
   if (/invalid option -- '?[mx]/.test(said)) return unknown('this qstat belongs to PBS or Torque, not to Grid Engine')
@@ -49,6 +55,7 @@ export function readJobList({exitCode, stdout, stderr}: {exitCode: number; stdou
 
 /** Jobs of a `qstat -xml` document. Never throws: what is not understood is quoted in `why`. */
 export function parseJobList(xml: string): JobList {
+  if (Buffer.byteLength(xml) > XML_BYTES) return unknown(`qstat printed more than ${XML_BYTES / 1e6} MB: ${quoted(xml.slice(0, 1000))}`)
   try {
     const start = documentStart(xml)
     // Which of two answers is true cannot be told, and the second may be the shorter one.
@@ -70,16 +77,43 @@ function documentStart(text: string): number {
   return Math.max(0, prolog >= 0 ? prolog : text.search(/<job_info[\s>]/))
 }
 
+/** Blanks, instructions and comments, as they may stand before the root; one at a time, for each has one way to be read. */
+const BEFORE_ROOT = /\s+|<\?[^>]*\?>|<!--[^]*?-->/y
+
+function rootOf(document: string): string | undefined {
+  let at = 0
+  for (;;) {
+    BEFORE_ROOT.lastIndex = at
+    if (!BEFORE_ROOT.test(document)) return /^<([\w.-]+)/.exec(document.slice(at, at + TAG_CHARS))?.[1]
+    at = BEFORE_ROOT.lastIndex
+  }
+}
+
+/** What no qstat writes and would cost the parser more than its length; null where there is nothing of it. */
+function excess(document: string): string | null {
+  let jobs = 0
+  for (let at = document.indexOf('<'); at >= 0; at = document.indexOf('<', at + 1)) {
+    const end = document.indexOf('>', at)
+    if (end < 0 || end - at > TAG_CHARS) return `a tag has no end within ${TAG_CHARS} characters`
+    if (document[at + 1] === '!' && !document.startsWith('<!--', at) && !document.startsWith('<![CDATA[', at)) return 'it declares entities or types'
+    if (document.startsWith('<job_list', at) && ++jobs > XML_JOBS) return `it has more than ${XML_JOBS} jobs`
+    at = end
+  }
+  return null
+}
+
 /** The jobs, or why there is no list to trust. */
 function readDocument(document: string): Job[] | string {
   if (document === '') return 'qstat printed nothing'
-  const root = /^(?:<\?[^>]*\?>|<!--[\s\S]*?-->|\s)*<([\w.-]+)/.exec(document)?.[1]
+  const root = rootOf(document)
   if (root === undefined) return `qstat printed no XML: ${quoted(document)}`
   if (root === 'Data') return 'this qstat belongs to PBS or Torque, not to Grid Engine'
   if (root !== 'job_info') return `qstat printed no list of jobs: ${quoted(withoutTags(document))}`
   // The parser accepts text cut at a tag boundary and answers with a shorter list. The inner list has the root's
   // name, so the end of the text alone does not tell: every tag must be closed too.
   if (!document.endsWith('</job_info>')) return `the answer of qstat is cut off or followed by other text: ${quoted(document.slice(-200))}`
+  const toomuch = excess(document)
+  if (toomuch !== null) return `the XML of qstat is not read, as ${toomuch}: ${quoted(document)}`
   const flaw = XMLValidator.validate(document)
   if (flaw !== true) return `the XML of qstat is damaged: ${quoted(flaw.err.msg)}`
   const content = (parser.parse(document) as Element)['job_info'] as Element
@@ -133,9 +167,9 @@ function toJob(element: Element, parentQueue: string | null): Listed {
 /** Text of a leaf. Grid Engine up to 9.1 writes `<` as `%lt;`, and lets control characters through, which would reach a terminal. */
 function text(value: unknown): string {
   if (typeof value === 'object' && value !== null) return text((value as Element)['#text'])
-  return typeof value === 'string' ? value.replaceAll('%lt;', '<').replace(/\p{Cc}/gu, '?') : ''
+  return typeof value === 'string' ? value.slice(0, VALUE_CHARS).replaceAll('%lt;', '<').replace(/\p{Cc}/gu, '?') : ''
 }
 
 function withoutTags(document: string): string {
-  return document.replace(/<[^>]*>/g, ' ').trim() || document
+  return document.replace(/<[^<>]*>/g, ' ').trim() || document
 }

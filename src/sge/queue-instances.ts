@@ -54,7 +54,7 @@ export function parsePlace(text: string): Place | null {
 }
 
 export function parseQueueInstances(text: string): QueueInstance[] {
-  return [...text.matchAll(new RegExp(`^${INSTANCE} (\\S+) (\\d+) ?(\\S*)$`, 'gm'))].map(([, name, free, states]) => ({name: name!, free: Number(free), states: states!}))
+  return [...text.matchAll(new RegExp(`^${INSTANCE} (\\S+) (\\d+)(?: (\\S*))?$`, 'gm'))].map(([, name, free, states]) => ({name: name!, free: Number(free), states: states ?? ''}))
 }
 
 /** Whether an instance has the state `u`: its host has not been heard of for some time (`max_unheard`). */
@@ -84,6 +84,6 @@ export interface LargestHost {
 
 /** Null where nobody looked, or the host is not known. */
 export function parseLargestHost(text: string): LargestHost | null {
-  const [, host, slots, quotas] = new RegExp(`^${LARGEST} (\\S+) (\\d+)(.*)$`, 'm').exec(text) ?? []
-  return host === undefined ? null : {host, slots: Number(slots), quotas: quotas!.split(' ').filter(Boolean)}
+  const [, host, slots, quotas] = new RegExp(`^${LARGEST} (\\S+) (\\d+)(?: (.*))?$`, 'm').exec(text) ?? []
+  return host === undefined ? null : {host, slots: Number(slots), quotas: (quotas ?? '').split(' ').filter(Boolean)}
 }

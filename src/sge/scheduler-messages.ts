@@ -53,7 +53,7 @@ const SENTENCES: readonly (readonly [MessageKind, RegExp])[] = [
   ['not-asked-queue', /cannot run in queue "(?<place>[^"]*)" because it is not contained in its hard queue list/gi],
   ['permission', /has no permission for (?:cluster queue|queue|host)(?: instance)? "(?<place>[^"]*)"/gi],
   ['permission', /cannot run because no access to PE "(?<place>[^"]*)"/gi],
-  ['project', /\((?:no project|project (?<what>[^)]*))\) (?:does not have the correct project to run|is not allowed to run) in [\w ]+? "(?<place>[^"]*)"/gi],
+  ['project', /\((?:no project|project (?<what>[^()]*))\) (?:does not have the correct project to run|is not allowed to run) in [\w ]+? "(?<place>[^"]*)"/gi],
   ['forced', /does not request (?:globally )?'forced' resource "(?<what>[^"]*)"(?: of (?:queue instance|host) "?(?<place>[^\s"]*)"?)?/gi],
   ['too-long', /cannot run in queue instance "(?<place>[^"]*)" because the job runtime of (?<what>\d+) sec\. is too long/gi],
   ['wrong-type', /cannot run in queue(?: instance)? "(?<place>[^"]*)" because (?:it has "0" slots|it is not of|the job is not parallel|queues are non requestable)/gi],

@@ -1,5 +1,6 @@
 /** What one Grid Engine installation is like, and the question that finds out. */
 import type {Ask} from '../ask.ts'
+import {LONG_ANSWER_BYTES} from '../bounds.ts'
 import {JnodeError} from '../errors.ts'
 import {remoteHome} from '../rules.ts'
 import {quote} from '../shell.ts'
@@ -51,6 +52,7 @@ export interface DiscoveryOptions {
 export function discoverSite(options: DiscoveryOptions): Ask<Site> {
   return {
     script: discoveryScript(options.setup, options.learn),
+    maxBytes: LONG_ANSWER_BYTES,
     read: ({stdout, stderr}) => {
       const section = parseSections(stdout)
       const where = section('host')[2] ?? 'the head node'

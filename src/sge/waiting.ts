@@ -1,4 +1,5 @@
 /** Why a job waits: the scheduler's many sentences, counted and put into plain words. */
+import {trimEndOf} from '../trim-end.ts'
 import {parseMemory} from './memory.ts'
 import type {QueueInstance} from './queue-instances.ts'
 import {parseSchedulerMessages, type MessageKind, type SchedulerMessage} from './scheduler-messages.ts'
@@ -105,7 +106,8 @@ function amount(text: string): number {
 
 /** `2` of `2.000000`, `8G` of `8.000G`. */
 function short(amount: string): string {
-  return amount.replace(/(\.\d*?)0+(?=[A-Za-z]?$)/, '$1').replace(/\.(?=[A-Za-z]?$)/, '')
+  const [, whole, fraction, unit] = /^([^.]*)\.(\d*)([A-Za-z]?)$/.exec(amount) ?? []
+  return whole === undefined ? amount : `${trimEndOf(`${whole}.${trimEndOf(fraction!, '0')}`, '.')}${unit}`
 }
 
 export function say(table: readonly Phrase[], messages: Group): string[] {

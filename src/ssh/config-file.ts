@@ -57,7 +57,7 @@ function withIncludes(file: string, {target, home}: Including, depth: number): s
     .split(/\r?\n/)
     .flatMap((line) => {
       if (HEADER.test(line)) header = line
-      const [, patterns] = /^\s*include[\s=]+(.+)$/i.exec(line) ?? []
+      const [, patterns] = /^\s*include[\s=]+([^\s=].*)$/i.exec(line) ?? []
       if (patterns === undefined) return [line]
       // Sections of a file that is included from one for other hosts do not count, whatever they say.
       if (!('here' in computed(`${header}\n  here yes`, target))) return []

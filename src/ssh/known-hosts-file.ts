@@ -1,5 +1,6 @@
 /** The known_hosts format and what its lines say about a key. Pure: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT, and ssh's own verdicts. */
 import {createHash, createHmac, randomBytes} from 'node:crypto'
+import {trimEndOf} from '../trim-end.ts'
 
 export interface KnownHost {
   file: string
@@ -142,7 +143,7 @@ function lengthAt(key: Buffer, at: number): number {
 
 /** `SHA256:…`, as ssh prints it. */
 export function fingerprint(key: Buffer): string {
-  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
+  return `SHA256:${trimEndOf(createHash('sha256').update(key).digest('base64'), '=')}`
 }
 
 /** The line that makes a key known, without a newline. */

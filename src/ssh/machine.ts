@@ -11,7 +11,7 @@ import type {Target} from '../target.ts'
 
 /** The address that the host's sshd says it was reached at; null where it does not tell. */
 export async function machineOf({run}: Pick<Remote, 'run'>, signal?: AbortSignal): Promise<string | null> {
-  const [answer] = await run(['echo "$SSH_CONNECTION"'], signal ? {signal} : {}).catch(() => [])
+  const [answer] = await run(['echo "$SSH_CONNECTION"'], {maxBytes: 4096, ...(signal ? {signal} : {})}).catch(() => [])
   const told = /^\S+ \S+ (\S+) \S+$/m.exec(answer?.stdout ?? '')?.[1]
   return told !== undefined && isAddress(told) ? told : null
 }

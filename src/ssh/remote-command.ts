@@ -5,7 +5,9 @@
  */
 import {randomBytes} from 'node:crypto'
 import type {Readable, Writable} from 'node:stream'
+import {tooMuch} from '../bounds.ts'
 import {abortReason, JnodeError, throwIfAborted} from '../errors.ts'
+import {lineSplitter} from '../lines.ts'
 import {quote} from '../shell.ts'
 import type {FollowLines, RunCommand, RunResult} from './remote.ts'
 
@@ -25,16 +27,19 @@ export interface ShellProcess {
 export type OpenShell = (signal?: AbortSignal) => Promise<ShellProcess>
 
 const DEFAULT_TIMEOUT_MS = 60_000
-/** Far above the largest sensible answer (20 000 jobs are 5 MB of XML); protects this process's memory. */
-const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+/** Where nobody says what is sensible; protects this process's memory. */
+const MAX_OUTPUT_BYTES = 64_000_000
+/** What start-up files of a login shell may print before the answers. */
+const NOISE_BYTES = 1_000_000
 
 /** Makes `run` for a host out of a way to open a shell there. `label` names the host in errors. */
 export function runOver(openShell: OpenShell, label: string): RunCommand {
-  return async (scripts, {signal, timeoutMs = DEFAULT_TIMEOUT_MS} = {}) => {
+  return async (scripts, {signal, timeoutMs = DEFAULT_TIMEOUT_MS, maxBytes = MAX_OUTPUT_BYTES} = {}) => {
     throwIfAborted(signal)
     const mark = makeMark()
     const shell = await openShell(signal)
-    const collected = Promise.all([collect(shell.stdout), collect(shell.stderr)])
+    const limit = {maxBytes, label}
+    const collected = Promise.all([collect(shell.stdout, limit), collect(shell.stderr, limit)])
     shell.stdin.on('error', () => {}) // the answer tells: a shell that died early shows as a missing marker
     shell.stdin.end(frameScripts(scripts, mark))
     const [stdout, stderr] = await guarded(collected, shell, {label, signal, timeoutMs})
@@ -52,11 +57,17 @@ export function followOver(openShell: OpenShell, label: string): FollowLines {
     shell.stderr.resume()
     shell.stdin.write(frameFollow(script, mark))
     const seenEnd = readLines(shell.stdout, mark, onLine)
-    const onAbort = () => shell.kill()
+    let givenUp!: (complete: false) => void
+    // Whoever reads the lines may be waiting for something else.
+    const aborted = new Promise<false>((resolve) => (givenUp = resolve))
+    const onAbort = () => {
+      shell.kill()
+      givenUp(false)
+    }
     signal.addEventListener('abort', onAbort, {once: true})
     if (signal.aborted) onAbort()
     try {
-      const complete = await seenEnd
+      const complete = await Promise.race([seenEnd, aborted])
       throwIfAborted(signal)
       if (!complete) throw new JnodeError('connection-lost', `The connection to ${label} broke off`)
     } finally {
@@ -104,12 +115,12 @@ exit 0
 `
 }
 
-async function collect(stream: Readable): Promise<string> {
+async function collect(stream: Readable, {maxBytes, label}: {maxBytes: number; label: string}): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of stream) {
     size += (chunk as Buffer).length
-    if (size > MAX_OUTPUT_BYTES) throw new JnodeError('unexpected', 'A command on the cluster printed more than 64 MB')
+    if (size > maxBytes + NOISE_BYTES) throw tooMuch(maxBytes, `A command on ${label}`)
     chunks.push(chunk as Buffer)
   }
   return Buffer.concat(chunks).toString('utf8')
@@ -143,7 +154,10 @@ async function guarded<T>(work: Promise<T>, shell: ShellProcess, limits: {label:
     if (signal?.aborted) onAbort()
     work.then(
       (value) => finish(() => resolve(value)),
-      (error: unknown) => finish(() => reject(error)),
+      (error: unknown) => {
+        shell.kill()
+        finish(() => reject(error))
+      },
     )
   })
 }
@@ -183,18 +197,18 @@ function between(text: string, from: string, to: string): string | null {
 }
 
 /** Feeds complete lines between the markers to `onLine`; true when the end marker came. */
-async function readLines(stream: Readable, mark: string, onLine: (line: string) => void): Promise<boolean> {
-  let rest = ''
+async function readLines(stream: Readable, mark: string, onLine: (line: string) => unknown): Promise<boolean> {
+  const [begin, end] = [`${mark} begin 0`, `${mark} end 0`]
+  // The mark stands behind an output without a last newline.
+  const splitter = lineSplitter({tail: begin.length})
   let begun = false
   stream.setEncoding('utf8')
   try {
     for await (const chunk of stream) {
-      const lines = (rest + (chunk as string)).split('\n')
-      rest = lines.pop()!
-      for (const line of lines) {
-        if (line.endsWith(`${mark} end 0`)) return true
-        if (begun) onLine(line)
-        else if (line.endsWith(`${mark} begin 0`)) begun = true
+      for (const line of splitter.take(chunk as string)) {
+        if (line.endsWith(end)) return true
+        if (begun) await onLine(line)
+        else if (line.endsWith(begin)) begun = true
       }
     }
   } catch {

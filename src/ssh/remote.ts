@@ -22,6 +22,8 @@ export interface RunOptions {
   timeoutMs?: number
   /** An answer to the very same scripts will do that another user of the connection got within so many milliseconds. */
   freshMs?: number
+  /** Bytes that all answers together may have, on stdout and on stderr each; more fails with `unexpected`. 64 MB when not given. */
+  maxBytes?: number
 }
 
 /**
@@ -31,8 +33,11 @@ export interface RunOptions {
  */
 export type RunCommand = (scripts: readonly string[], options?: RunOptions) => Promise<RunResult[]>
 
-/** Runs one script and calls `onLine` for each line of its stdout as it comes; resolves when it ends. */
-export type FollowLines = (script: string, onLine: (line: string) => void, signal: AbortSignal) => Promise<void>
+/**
+ * Runs one script and calls `onLine` for each line of its stdout as it comes; resolves when it ends. A line longer than `LINE_CHARS`
+ * comes as several. Nothing more is read while a promise of `onLine` is pending.
+ */
+export type FollowLines = (script: string, onLine: (line: string) => unknown, signal: AbortSignal) => Promise<void>
 
 export type OpenStream = (endpoint: Endpoint, signal?: AbortSignal) => Promise<Duplex>
 

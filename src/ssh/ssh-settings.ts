@@ -63,7 +63,7 @@ function run(program: string, args: string[], deps: HostConfigDeps): Promise<str
       if (!error) return resolve(stdout)
       if (deps.signal?.aborted) return reject(abortReason(deps.signal))
       if (error.code === 'ENOENT' || /(unknown|illegal) option/.test(stderr)) return resolve(null)
-      const words = error.killed ? `it did not answer within ${SSH_G_TIMEOUT_MS / 1000} s` : stderr.trim().replaceAll(/\s*\r?\n/g, '; ')
+      const words = error.killed ? `it did not answer within ${SSH_G_TIMEOUT_MS / 1000} s` : stderr.split('\n').map((line) => line.trimEnd()).filter(Boolean).join('; ')
       reject(
         new JnodeError('config', `ssh cannot read its configuration for ${args.at(-1)}: ${words || error.message}`, {
           hint: `See what ssh says itself: ${command([program, ...args])}`,

@@ -32,7 +32,7 @@ export function awayPage(lines: readonly string[], reloadSeconds: number): AwayP
   const nonce = randomBytes(16).toString('base64')
   const [title = '', ...rest] = lines.map(markUp)
   const html = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>jnode: ${title.replaceAll(/<[^>]*>/g, '')}</title><meta name="viewport" content="width=device-width">
+<html lang="en"><head><meta charset="utf-8"><title>jnode: ${title.replaceAll(/<[^<>]*>/g, '')}</title><meta name="viewport" content="width=device-width">
 <noscript><meta http-equiv="refresh" content="${reloadSeconds}"></noscript><style nonce="${nonce}">${STYLE}</style></head>
 <body role="status"><h1>${title}</h1>${rest.map((line) => `<p>${line}</p>`).join('')}<p id="again">This page looks again by itself.</p>
 <script nonce="${nonce}" data-seconds="${reloadSeconds}">${SCRIPT}</script></body></html>

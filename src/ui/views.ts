@@ -4,6 +4,7 @@ import type {Leftover} from '../flows/leftovers.ts'
 import type {Check} from '../flows/checks.ts'
 import type {SessionView} from '../flows/session-view.ts'
 import {shortDuration, spokenDuration} from '../time.ts'
+import {trimEndOf} from '../trim-end.ts'
 
 /** One line per session that fits into 80 columns, and its URL on a line of its own. The cluster is named where there is more than one. */
 export function listText(sessions: readonly SessionView[], now: number): string {
@@ -15,7 +16,7 @@ export function listText(sessions: readonly SessionView[], now: number): string 
     style: {head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true},
   })
   for (const session of sessions) table.push([session.name, ...(several ? [session.cluster] : []), ...cells(session, now)])
-  const [head, ...rows] = table.toString().replaceAll(/ +$/gm, '').split('\n')
+  const [head, ...rows] = table.toString().split('\n').map((line) => trimEndOf(line, ' '))
   return [head, ...rows.flatMap((row, i) => [row, ...(sessions[i]?.url ? [`  ${sessions[i].url}`] : [])])].join('\n')
 }
 

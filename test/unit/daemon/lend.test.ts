@@ -1,6 +1,6 @@
 import {once} from 'node:events'
 import {mkdtemp, rm} from 'node:fs/promises'
-import {request} from 'node:http'
+import {request, type IncomingMessage} from 'node:http'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
@@ -78,10 +78,9 @@ test('of what is followed no more is kept than a borrower that has stopped to re
     const head = {
       label: 'alice@head',
       closed: forEver,
-      async follow(_script: string, onLine: (line: string) => void, signal: AbortSignal) {
+      async follow(_script: string, onLine: (line: string) => unknown, signal: AbortSignal) {
         for (; !signal.aborted && sent < 200; sent++) {
-          onLine('x'.repeat(1_000_000))
-          await new Promise((next) => setImmediate(next))
+          await onLine('x'.repeat(100_000))
         }
         resolve()
       },
@@ -97,9 +96,16 @@ test('of what is followed no more is kept than a borrower that has stopped to re
   await pause()
   const stopped = request({socketPath: path, method: 'POST', agent: false}).on('error', () => {})
   stopped.end(JSON.stringify({what: 'follow', of: 'head', script: 'tail -f log'}))
-  await ended
+  const [answer] = (await once(stopped, 'response')) as [IncomingMessage]
+  let before = -1
+  await expect.poll(() => before === (before = sent), {interval: 300, timeout: 10_000}).toBe(true)
   expect(sent).toBeLessThan(50)
+  // Read on, it gets all of it.
+  let length = 0
+  answer.on('data', (data: Buffer) => (length += data.length))
+  await ended
+  await once(answer, 'end')
+  expect(length).toBeGreaterThan(20_000_000)
   lease.destroy()
-  stopped.destroy()
   await own.close()
 })

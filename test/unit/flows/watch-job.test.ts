@@ -51,3 +51,28 @@ test.each([
   job.stop()
   expect(told.every((event) => event.kind === 'progress' && event.text.startsWith('Grid Engine gives no answer'))).toBe(true)
 })
+
+test('a record of thousands of lines is heard line by line without reading any of them twice, and one without end is told of once', async () => {
+  const lines = (count: number) => ['jnode-record 1', 'node n1', ...Array.from({length: count}, (_, i) => `signal ${i}`)]
+  let cost = 0
+  const never = new Promise<never>(() => {})
+  const fail = () => Promise.reject(new JnodeError('connection-lost', 'no answer'))
+  const head: Remote = {
+    label: 'alice@head', run: fail, open: () => never, closed: never, close: async () => {},
+    async follow(_script, onLine) {
+      const from = process.cpuUsage()
+      for (const line of lines(3000)) onLine(line)
+      cost = process.cpuUsage(from).user / 1000
+      for (const line of lines(30_000)) onLine(line)
+      return never
+    },
+  }
+  const {job, told} = watch(head)
+  const warnings = () => told.filter(({kind}) => kind === 'warning')
+  while (warnings().length === 0) await systemClock.sleep(5)
+  expect(job.view.record?.node).toBe('n1')
+  // 51 s where each line made it read the whole text again.
+  expect(cost).toBeLessThan(3000)
+  job.stop()
+  expect(warnings()).toEqual([{kind: 'warning', text: expect.stringContaining('has more than 1 MB or 20000 lines') as string, hint: expect.stringContaining('/record') as string}])
+})

@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest'
-import {END_REASONS, endMessage, parseRecord, recordReader, type EndReason} from '../../../src/jupyter/record.ts'
+import {RECORD_BYTES, RECORD_LINES} from '../../../src/bounds.ts'
+import {END_REASONS, endMessage, growingRecord, parseRecord, recordReader, type EndReason} from '../../../src/jupyter/record.ts'
 
 const START = `
 jnode-record 1
@@ -96,6 +97,30 @@ describe('recordReader', () => {
     expect(seen.at(-1)).toEqual(parseRecord(START + READY))
     expect(seen.filter((record) => record?.listening)).toHaveLength(1)
     expect(seen.find((record) => record?.node)).toMatchObject({node: 'node1', slots: null})
+  })
+})
+
+describe('growingRecord', () => {
+  const lines = (START + READY).split('\n').slice(0, -1)
+
+  it('takes each line once, whether it is heard or stands in the whole text', () => {
+    const growing = growingRecord()
+    expect(lines.slice(0, 5).map((line, i) => growing.line(i, line))).toEqual([true, true, true, true, true])
+    expect(growing.whole(START)).toBe(true)
+    expect([growing.whole(START), growing.line(3, 'node elsewhere'), growing.line(99, 'node nowhere')]).toEqual([false, false, false])
+    lines.forEach((line, i) => growing.line(i, line))
+    expect(growing.record).toEqual(parseRecord(START + READY))
+  })
+
+  it.each([['bytes', `signal ${'x'.repeat(99)}\n`], ['lines', 'signal x\n']])('stops where it has too many %s, and keeps what it has', (_, more) => {
+    const [growing, heard] = [growingRecord(), growingRecord()]
+    const text = START + more.repeat(Math.max(RECORD_LINES, RECORD_BYTES / 1000))
+    growing.whole(text)
+    text.split('\n').forEach((line, i) => heard.line(i, line))
+    for (const each of [growing, heard]) {
+      expect([each.full, each.whole(`${text}end 0 finished\n`), each.record?.end, each.record?.node]).toEqual([true, false, null, 'node1'])
+      expect(each.record?.signals).toHaveLength(100)
+    }
   })
 })
 
