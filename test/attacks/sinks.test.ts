@@ -8,7 +8,6 @@ const jnode = jnodeIn(lab)
 
 /** None of it is what jnode draws: a title, a link, the clipboard, a question that the terminal answers, device control; in eight bits, and text turned around. */
 const ORDERS = '\u001B]0;pwned\u0007\u001B]8;;http://evil.example/\u001B\\\u001B]52;c;cm0gLXJmIH4=\u0007\u001B[6n\u001BPq\u001B\\\u009B6n\u009D0;pwned\u009C\u202E\u2066'
-// eslint-disable-next-line no-control-regex
 const OBEYED = /\u001B[\]P]|\u001B\[6n|[\u0080-\u009F\u202A-\u202E\u2066-\u2069]/
 
 /** For printf, in single quotes. */
