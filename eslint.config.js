@@ -33,6 +33,15 @@ const zones = [
   ),
 ]
 
+const noExit = {selector: "CallExpression[callee.object.name='process'][callee.property.name='exit']", message: 'process.exit skips clean-up; abort the signal and return'}
+
+const onlyInOutput = 'only ui/output.ts writes to the terminal: what comes from a cluster is made printable there'
+const noRawOutput = [
+  {selector: "CallExpression[callee.property.name='write'][callee.object.object.name='process'][callee.object.property.name=/^std(out|err)$/]", message: onlyInOutput},
+  {selector: "CallExpression[callee.property.name='write'][callee.object.name=/^std(out|err)$/]", message: onlyInOutput},
+  {selector: "CallExpression[callee.object.type='ThisExpression'][callee.property.name=/^(log|logToStderr|warn)$/]", message: onlyInOutput},
+]
+
 export default tseslint.config(
   {ignores: ['dist/', 'node_modules/', 'coverage/']},
   ...tseslint.configs.recommended,
@@ -81,7 +90,11 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts'],
-    rules: {'no-console': 'error', 'no-restricted-syntax': ['error', {selector: "CallExpression[callee.object.name='process'][callee.property.name='exit']", message: 'process.exit skips clean-up; abort the signal and return'}]},
+    rules: {'no-console': 'error', 'no-restricted-syntax': ['error', noExit, ...noRawOutput]},
+  },
+  {
+    files: ['src/ui/output.ts'],
+    rules: {'no-restricted-syntax': ['error', noExit]},
   },
   {
     files: ['test/**/*.ts'],

@@ -3,13 +3,15 @@ import {copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, 
 import {basename, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {build} from 'esbuild'
+import {bundledPackages, noticesOf} from './third-party-notices.js'
 
 const {version} = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
-const {outputFiles} = await build({
+const {outputFiles, metafile} = await build({
   absWorkingDir: root,
   write: false,
+  metafile: true,
   entryPoints: ['src/main.ts', 'src/daemon/keeper.ts', 'src/daemon/guard.ts'],
   outdir: 'dist',
   entryNames: '[name]',
@@ -28,11 +30,13 @@ const {outputFiles} = await build({
   logLevel: 'warning',
 })
 
+const files = [...outputFiles, {path: join(dist, 'THIRD-PARTY-NOTICES'), contents: noticesOf(root, bundledPackages(metafile))}]
+
 // A program that is running loads its chunks later: so each file is replaced whole, entries last, and what is stale goes at the end.
 mkdirSync(dist, {recursive: true})
-const names = new Set(outputFiles.map(({path}) => basename(path)))
+const names = new Set(files.map(({path}) => basename(path)))
 const isEntry = ({path}) => !basename(path).startsWith('chunk-')
-for (const file of outputFiles.sort((a, b) => Number(isEntry(a)) - Number(isEntry(b)))) {
+for (const file of files.sort((a, b) => Number(isEntry(a)) - Number(isEntry(b)))) {
   const beside = `${file.path}.${process.pid}.new`
   writeFileSync(beside, file.contents)
   renameSync(beside, file.path)

@@ -5,6 +5,7 @@ import {EXIT_CODES, JnodeError, messageOf} from './errors.ts'
 import {makeRuntime, type Runtime} from './runtime.ts'
 import {choosePrompter} from './ssh/prompt.ts'
 import {errorText} from './ui/error-view.ts'
+import {writeJson, writeLine} from './ui/output.ts'
 import {terminalPrompter} from './ui/prompts.ts'
 import {makeReporter, type Reporter} from './ui/reporter.ts'
 
@@ -51,8 +52,13 @@ export abstract class BaseCommand extends Command {
   /** Prints a result in text mode; under --json the returned value is the one document on stdout. */
   protected async result<T>(value: T, text: (value: T) => string): Promise<T> {
     await this.reporter?.close('done')
-    if (!this.jsonEnabled()) process.stdout.write(`${text(value)}\n`)
+    if (!this.jsonEnabled()) writeLine(process.stdout, text(value))
     return value
+  }
+
+  /** oclif's own would leave as they are the control characters that JSON allows. */
+  protected override logJson(json: unknown): void {
+    writeJson(process.stdout, json)
   }
 
   override async finally(error: Error | undefined): Promise<void> {
@@ -64,7 +70,7 @@ export abstract class BaseCommand extends Command {
     const failure = asJnodeError(error)
     await this.reporter?.close('failed')
     if (this.jsonEnabled()) this.logJson(errorDocument(failure))
-    else process.stderr.write(`${errorText(failure instanceof JnodeError ? failure : error, this.verbose)}\n`)
+    else writeLine(process.stderr, errorText(failure instanceof JnodeError ? failure : error, this.verbose))
     process.exitCode = exitCodeOf(failure)
   }
 }

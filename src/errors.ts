@@ -3,6 +3,8 @@
  * Text shown to a person is made here and in the place of failure, never from a stack.
  */
 
+import {jsonText, oneLine, printable} from './printable.ts'
+
 /** Every error code and the exit code it ends the program with; see docs/words.md. */
 export const EXIT_CODES = {
   unexpected: 1,
@@ -46,10 +48,10 @@ export class JnodeError extends Error {
   readonly needs: LoginNeeds | null
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(redact(message), details.cause === undefined ? undefined : {cause: details.cause})
+    super(redact(printable(message)), details.cause === undefined ? undefined : {cause: details.cause})
     this.name = 'JnodeError'
     this.code = code
-    this.hint = details.hint === undefined ? null : redact(details.hint)
+    this.hint = details.hint === undefined ? null : redact(printable(details.hint))
     this.needs = details.needs ?? null
   }
 }
@@ -68,12 +70,13 @@ export function redact(text: string): string {
 /** A value the user gave, for the inside of a sentence: quoted, control characters visible, cut to 40 characters. */
 export function shown(value: string): string {
   const letters = [...value]
-  return JSON.stringify(letters.length > 40 ? `${letters.slice(0, 39).join('')}…` : value)
+  return jsonText(letters.length > 40 ? `${letters.slice(0, 39).join('')}…` : value)
 }
 
-/** The sentence of any thrown value, for the inside of another sentence. */
+/** The sentence of any thrown value, for the inside of another sentence. One that is not ours may quote a stranger: it gets one line. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (error instanceof JnodeError) return error.message
+  return redact(oneLine(error instanceof Error ? error.message : String(error)))
 }
 
 /** Why the signal was aborted: what its owner said, `gave-up` for a time limit without words, `interrupted` for everything else. */

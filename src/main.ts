@@ -16,8 +16,10 @@ import Start from './commands/start.ts'
 import Status from './commands/status.ts'
 import Stop from './commands/stop.ts'
 import Url from './commands/url.ts'
+import {printCrashesSafely} from './crash.ts'
 import {searchSafely} from './program.ts'
 import {errorText} from './ui/error-view.ts'
+import {writeJson, writeLine} from './ui/output.ts'
 
 export const COMMANDS = {
   clean: Clean,
@@ -37,6 +39,7 @@ export const COMMANDS = {
 }
 
 export async function main(typed: string[]): Promise<void> {
+  printCrashesSafely()
   searchSafely()
   // As git, gh and kubectl take it.
   const argv = typed[0] === 'help' ? [...typed.slice(1), '--help'] : typed
@@ -49,8 +52,8 @@ export async function main(typed: string[]): Promise<void> {
       return
     }
     const failure = asJnodeError(error)
-    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify(errorDocument(failure), null, 2)}\n`)
-    else process.stderr.write(`${errorText(failure, false)}\n`)
+    if (argv.includes('--json')) writeJson(process.stdout, errorDocument(failure))
+    else writeLine(process.stderr, errorText(failure, false))
     process.exitCode = exitCodeOf(failure)
   }
 }

@@ -4,6 +4,7 @@ import {JnodeError} from '../errors.ts'
 import {clean, type Cleaning} from '../flows/clean.ts'
 import type {Leftover} from '../flows/leftovers.ts'
 import {agreed} from '../ui/answers.ts'
+import {writeLine} from '../ui/output.ts'
 import {leftoversText} from '../ui/views.ts'
 import {clusterFlags} from './flags.ts'
 
@@ -20,7 +21,7 @@ export default class Clean extends BaseCommand {
     const runtime = await this.outside(flags)
     const agree = async (found: readonly Leftover[]): Promise<boolean> => {
       await runtime.reporter.close('done')
-      if (!this.jsonEnabled()) process.stdout.write(`${leftoversText(found)}\n`)
+      if (!this.jsonEnabled()) writeLine(process.stdout, leftoversText(found))
       if (flags['dry-run'] || flags.yes) return flags.yes
       if (runtime.prompter.unattended || !runtime.prompter.canAsk || this.jsonEnabled()) {
         throw new JnodeError('usage', `Nothing was removed: there is nobody to ask whether to remove ${found.length === 1 ? 'it' : `these ${found.length}`}`, {hint: 'Say so with --yes, or only look with --dry-run.'})

@@ -2,6 +2,7 @@ import {Flags} from '@oclif/core'
 import {BaseCommand} from '../base-command.ts'
 import {findSession} from '../flows/find-session.ts'
 import {followLog, readLog} from '../flows/logs.ts'
+import {endLog, writeLog} from '../ui/output.ts'
 import {loginFlags, countFlag, nameArg} from './flags.ts'
 
 export default class Logs extends BaseCommand {
@@ -14,10 +15,14 @@ export default class Logs extends BaseCommand {
     const runtime = await this.outside(flags)
     const found = await findSession(await runtime.wanted(args.name ?? null, flags), runtime.deps, this.signal)
     const input = {...found, lines: flags.lines, signal: this.signal}
-    if (flags.follow && !this.jsonEnabled()) {
-      await followLog(input, (line) => process.stdout.write(`${line}\n`), runtime.deps)
-      return {name: found.name, lines: []}
+    if (this.jsonEnabled()) return {name: found.name, lines: await readLog(input, runtime.deps)}
+    await runtime.reporter.close('done')
+    try {
+      if (flags.follow) await followLog(input, (line) => writeLog(process.stdout, [line]), runtime.deps)
+      else writeLog(process.stdout, await readLog(input, runtime.deps))
+    } finally {
+      endLog(process.stdout)
     }
-    return this.result({name: found.name, lines: await readLog(input, runtime.deps)}, ({lines}) => lines.join('\n'))
+    return {name: found.name, lines: []}
   }
 }

@@ -5,6 +5,7 @@
 import {isDeepStrictEqual} from 'node:util'
 import {parse} from 'smol-toml'
 import {JnodeError} from '../errors.ts'
+import {jsonText, oneLine} from '../printable.ts'
 
 /** `key = value  # learnt: why`, or without a key a comment of its own. The value is TOML. */
 export interface LearntLine {
@@ -60,7 +61,7 @@ export function withDefaultCluster(text: string, name: string, why: string): str
 
 /** A text as TOML writes it. */
 export function textValue(value: string): string {
-  return JSON.stringify(value)
+  return jsonText(value)
 }
 
 function keyText(key: string): string {
@@ -69,7 +70,7 @@ function keyText(key: string): string {
 
 function lineText({key, value, why}: LearntLine): string {
   // TOML takes no control characters in comments.
-  const comment = `# learnt: ${why.replace(/\s+/g, ' ').replace(/\p{Cc}/gu, '?')}`
+  const comment = `# learnt: ${oneLine(why.replace(/\s+/g, ' '), 2000)}`
   return key === undefined ? comment : `${key} = ${value}  ${comment}`
 }
 

@@ -6,6 +6,7 @@ import type {Tell} from '../flows/events.ts'
 import type {KeeperStatus} from '../flows/keepers.ts'
 import type {OpenSession} from '../flows/open-session.ts'
 import {viewOf, type SessionView} from '../flows/session-view.ts'
+import {writeLine} from '../ui/output.ts'
 import {warningText, type Reporter} from '../ui/reporter.ts'
 import {statusLine} from '../ui/status-line.ts'
 import {controlPath} from './control.ts'
@@ -52,7 +53,7 @@ export async function foreground(bringAbout: () => Promise<OpenSession>, options
   void options.links.offer()
   await reporter.close('done')
   const ready = view(held.status())
-  process.stdout.write(`${ready.url}\n`)
+  writeLine(process.stdout, ready.url!)
   if (options.openBrowser) {
     options.open(ready.url!, options.browser, closing.signal).catch((error: unknown) => closing.signal.aborted || line.note(messageOf(error)))
   }
@@ -67,17 +68,17 @@ export async function foreground(bringAbout: () => Promise<OpenSession>, options
         hint: `Come back with \`jnode connect ${name}\`, end the job with \`jnode stop ${name}\`.`,
       })
     case 'disconnected':
-      process.stderr.write(`The tunnel was closed by \`jnode disconnect\`; job ${jobId} goes on.\n`)
+      writeLine(process.stderr, `The tunnel was closed by \`jnode disconnect\`; job ${jobId} goes on.`)
       return ready
     case 'taken-over':
-      process.stderr.write(`The tunnel was taken over by \`jnode connect\` in another place; job ${jobId} goes on.\n`)
+      writeLine(process.stderr, `The tunnel was taken over by \`jnode connect\` in another place; job ${jobId} goes on.`)
       return ready
     case 'stopped':
-      process.stderr.write(`Session ${name} was stopped; job ${jobId} is gone.\n`)
+      writeLine(process.stderr, `Session ${name} was stopped; job ${jobId} is gone.`)
       return ready
     case 'job-ended':
       if (end.reason.code !== 'job-ended' && end.reason.code !== 'job-failed') throw end.reason
-      process.stderr.write(`${end.reason.message}\nThe tunnel is closed${end.tidy ? ` and nothing is left of session ${name}` : ''}.\n`)
+      writeLine(process.stderr, `${end.reason.message}\nThe tunnel is closed${end.tidy ? ` and nothing is left of session ${name}` : ''}.`)
       return ready
   }
 }

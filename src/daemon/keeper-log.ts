@@ -2,6 +2,7 @@
 import {appendFileSync, mkdirSync, openSync, renameSync, statSync} from 'node:fs'
 import {join} from 'node:path'
 import {JnodeError, messageOf, redact} from '../errors.ts'
+import {printable} from '../printable.ts'
 
 /** Of the log and of the one before it, each. */
 const MOST_BYTES = 256 * 1024
@@ -28,9 +29,11 @@ export function openKeeperLog(stateDir: string): number | 'ignore' {
 /** One line of this process, with the time. */
 export function logAsKeeper(stateDir: string, text: string): void {
   const path = keeperLogPath(stateDir)
+  // A line that begins with the time is a keeper's, not one that it quotes.
+  const words = redact(printable(text)).replaceAll('\n', '\n  ')
   try {
     rotate(path)
-    appendFileSync(path, `${new Date().toISOString()} ${process.pid} ${redact(text)}\n`, {mode: 0o600})
+    appendFileSync(path, `${new Date().toISOString()} ${process.pid} ${words}\n`, {mode: 0o600})
   } catch {
     // a full disk, a folder that is gone
   }

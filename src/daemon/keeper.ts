@@ -1,4 +1,5 @@
 /** The keeper's program: brings a session about for the command that started it, then keeps it alone. */
+import {printCrashesSafely} from '../crash.ts'
 import {JnodeError} from '../errors.ts'
 import {connect} from '../flows/connect.ts'
 import type {FlowEvent} from '../flows/events.ts'
@@ -15,7 +16,9 @@ import {userPaths} from '../config/paths.ts'
 import {logAsKeeper} from './keeper-log.ts'
 import {errorOf, failureOf, type Failure, type FromKeeper, type KeeperTask, type ToKeeper} from './messages.ts'
 
+printCrashesSafely()
 searchSafely()
+
 const abort = new AbortController()
 const answers = new Map<number, (answer: {text: string} | {failure: Failure}) => void>()
 let questions = 0

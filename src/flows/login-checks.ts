@@ -1,5 +1,6 @@
 /** The way to the head node, hop by hop, as it is seen while `start` would log in. */
 import {JnodeError} from '../errors.ts'
+import {oneLine} from '../printable.ts'
 import type {LoginFact} from '../ssh/remote.ts'
 import type {StartOptions} from '../config/start-options.ts'
 import type {CheckList} from './checks.ts'
@@ -57,6 +58,6 @@ function told(fact: LoginFact): [step: string, saw: string] {
     case 'host-key':
       return [`${fact.hop}: host key`, fact.key]
     case 'logged-in':
-      return [`${fact.hop}: login`, `${fact.by === null ? 'nothing was asked for' : `by ${fact.by}`}; it offers ${fact.offered.join(', ') || 'nothing that it names'} (${fact.software})`]
+      return [`${fact.hop}: login`, `${fact.by === null ? 'nothing was asked for' : `by ${fact.by}`}; it offers ${oneLine(fact.offered.join(', ')) || 'nothing that it names'} (${oneLine(fact.software)})`]
   }
 }

@@ -2,6 +2,7 @@
 import {ask, type Ask} from '../ask.ts'
 import {messageOf, whenAborted, type JnodeError} from '../errors.ts'
 import type {JobRecord} from '../jupyter/record.ts'
+import {oneLine} from '../printable.ts'
 import {OWN_HOST_KEYS} from '../own-host-keys.ts'
 import {isAddress, isHostKey, isHostName, isPath, isPort, isWord} from '../rules.ts'
 import {quote} from '../shell.ts'
@@ -56,7 +57,7 @@ export async function openHeadLeg(context: HeadLegGround, listen: 'socket' | 'po
     else if (kind === 'port' && isPort(Number(place))) up({kind: 'tcp', host: '127.0.0.1', port: Number(place)})
     else said = line.replace(/^(failed|ended) /, '')
   }, stopping.signal)
-  const over = ended.then(() => said ?? 'ssh has ended', (error: unknown) => messageOf(error))
+  const over = ended.then(() => oneLine(said ?? 'ssh has ended'), (error: unknown) => messageOf(error))
   const close = async () => {
     stopping.abort()
     await over

@@ -6,6 +6,7 @@ import {createHash} from 'node:crypto'
 import {PROVED_BYTES} from '../bounds.ts'
 import {JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import type {Fetch} from '../http.ts'
+import {oneLine} from '../printable.ts'
 import {PROOF_HEADER} from './server-config.ts'
 
 /**
@@ -162,7 +163,7 @@ function json(body: string): unknown {
 
 function readVersion(body: string): string | null {
   const {version} = (json(body) ?? {}) as {version?: unknown}
-  return typeof version === 'string' ? version : null
+  return typeof version === 'string' ? oneLine(version, 40) : null
 }
 
 function readStatus(body: unknown): ServerStatus | null {

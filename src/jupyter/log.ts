@@ -5,6 +5,7 @@
  * shape of a line (a URL and nothing after it), not its words. The last start in the log counts.
  */
 import {redact} from '../errors.ts'
+import {oneLine} from '../printable.ts'
 import {isHostName, isLine, isPath, isUrlPath} from '../rules.ts'
 import type {Endpoint} from '../ssh/remote.ts'
 import {trimEndOf} from '../trim-end.ts'
@@ -61,7 +62,7 @@ export function lastLines(text: string, count: number): string[] {
   return cleanLines(text)
     .filter((line) => line.trim() !== '')
     .slice(-count)
-    .map((line) => redact(line.trimEnd()))
+    .map((line) => redact(oneLine(line.trimEnd(), 400)))
 }
 
 /** Of a line: more than any of Jupyter's own has. What follows is neither read nor shown. */

@@ -3,6 +3,7 @@
  * followed from the laptop line by line. Each start of the job begins with `jnode-record 1`; the last start counts.
  */
 import {RECORD_BYTES, RECORD_LINES} from '../bounds.ts'
+import {oneLine} from '../printable.ts'
 import type {HostKeySource} from '../own-host-keys.ts'
 import {isAddress, isAppName, isHostKey, isHostName, isJobNumber, isLegName, isLine, isPath, isPort, isUrlPath, isWord} from '../rules.ts'
 import type {Endpoint} from '../ssh/remote.ts'
@@ -273,7 +274,7 @@ function jsonString(value: string, rule: (text: string) => boolean): string | nu
 
 /** How a job ended, as a sentence for people, and the one thing to do next where something is wrong. */
 export function endMessage(end: JobEnd): {text: string; hint?: string} {
-  const said = end.text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim()
+  const said = oneLine(end.text).trim()
   if (end.reason === null) return {text: said || `exit status ${end.code}`, hint: 'Look into its log with `jnode logs`.'}
   const hint = HINTS[end.reason]
   return hint === null ? {text: END_REASONS[end.reason]} : {text: said || END_REASONS[end.reason], hint}

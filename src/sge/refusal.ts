@@ -1,5 +1,6 @@
 /** Why qsub refused a job, in Grid Engine's own words, and what of the request is at fault. */
 import type {ErrorCode} from '../errors.ts'
+import {oneLine} from '../printable.ts'
 import {folded} from './said.ts'
 
 export interface Refusal {
@@ -41,7 +42,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
 export function readRefusal(text: string): Refusal | 'maybe-submitted' {
   const all = folded(text).replace(/ ?Exiting\.?$/, '')
   const cannotAsk = CANNOT_ASK.find(([pattern]) => pattern.test(all))
-  if (cannotAsk) return {code: 'no-grid-engine', message: `Grid Engine took no job: ${all}`, hint: cannotAsk[1]}
+  if (cannotAsk) return {code: 'no-grid-engine', message: `Grid Engine took no job: ${oneLine(all, 1000)}`, hint: cannotAsk[1]}
   if (MAYBE_SUBMITTED.test(all)) return 'maybe-submitted'
   // Warnings and the site's own notes may come before.
   const said = /(?:unable to run job|because of error|qsub): ?(.*)$/i.exec(all)?.[1] || all
@@ -49,7 +50,7 @@ export function readRefusal(text: string): Refusal | 'maybe-submitted' {
   return {
     // The verdict of a -w e of the site's or the user's own.
     code: /no suitable queues/i.test(said) ? 'never-runs' : 'rejected',
-    message: `Grid Engine rejected the job: ${said}`,
+    message: `Grid Engine rejected the job: ${oneLine(said, 1000)}`,
     hint: hint ?? 'What the site asks for beyond this can be passed with --sge-arg.',
   }
 }

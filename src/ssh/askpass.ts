@@ -3,11 +3,11 @@ import {once} from 'node:events'
 import {writeFile} from 'node:fs/promises'
 import {createServer, type Socket} from 'node:net'
 import {join} from 'node:path'
+import {printable} from '../printable.ts'
 import {command} from '../shell.ts'
-import {printable} from './login.ts'
 import {isPasswordPrompt} from './password-prompt.ts'
 import type {Prompter, Question} from './prompt.ts'
-import {ofServer} from './typed-login.ts'
+import {LONGEST_TEXT, ofServer} from './typed-login.ts'
 
 export interface Askpass {
   /** For the environment of ssh. */
@@ -43,7 +43,7 @@ export async function serveAskpass(prompter: Prompter, {directory, tell, hop, si
     await once(socket, 'end')
     const {text, mode} = JSON.parse(Buffer.concat(chunks).toString('utf8')) as {text: string; mode: string}
     // It stands until ssh takes it away.
-    if (mode === 'none') return tell(printable(text))
+    if (mode === 'none') return tell(printable(text.slice(0, LONGEST_TEXT)))
     socket.end(`${await prompter.ask({...questionOf(text), hop}, signal)}\n`)
   }
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve))
@@ -60,7 +60,7 @@ const OF_SERVER = /^\(([^\s()@]+@[^\s()]+)\) ([^]*)$/
 
 function questionOf(text: string): Pick<Question, 'text' | 'kind' | 'echo'> {
   const [, host, prompt] = OF_SERVER.exec(text) ?? []
-  if (host === undefined || prompt === undefined) return {text: printable(text), ...kindOf(text)}
+  if (host === undefined || prompt === undefined) return {text: printable(text.slice(0, LONGEST_TEXT)), ...kindOf(text)}
   return {text: ofServer(printable(prompt), host), kind: isPasswordPrompt(prompt) ? 'password' : 'code', echo: false}
 }
 

@@ -3,6 +3,7 @@
  * called when the key exchange is over, that is after the host key was accepted: nothing here runs for a refused host.
  */
 import {JnodeError, messageOf} from '../errors.ts'
+import {oneLine} from '../printable.ts'
 import type {Hop} from './host-config.ts'
 import type {KeyTools} from './identities.ts'
 import {keyStep, type KeyRing} from './key-login.ts'
@@ -155,7 +156,7 @@ function whyEnded(state: State, reason: string | undefined): JnodeError {
 
 /** Nobody has refused anything: it was the way there, and another try is no more than that. */
 function brokenOff(hop: Hop, reason: string): JnodeError {
-  return new JnodeError('connection-lost', `The connection to ${hop.label} ended while logging in: ${reason}`, {hint: 'Try again.'})
+  return new JnodeError('connection-lost', `The connection to ${hop.label} ended while logging in: ${oneLine(reason)}`, {hint: 'Try again.'})
 }
 
 /** Takes a step; whatever goes wrong in finding it ends the login with that error. */

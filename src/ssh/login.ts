@@ -1,5 +1,6 @@
 /** What the parts of one login to one hop share: whom to ask, what is known already, and the account of it for an error. */
 import {JnodeError, type LoginNeeds} from '../errors.ts'
+import {oneLine} from '../printable.ts'
 import {BeyondSsh2} from './beyond-ssh2.ts'
 import type {Hop} from './host-config.ts'
 import type {KeyTools} from './identities.ts'
@@ -78,8 +79,8 @@ export function countTry({tried}: LoginReport, what: string): void {
 export function refusal({hop, report, secrets}: Pick<Login, 'hop' | 'report' | 'secrets'>, reason?: string): JnodeError {
   const tried = [...report.tried].map(([what, times]) => (times > 1 ? `${what} (${times} times)` : what))
   const parts = [
-    `${hop.label} refused the login${reason ? ` (${reason})` : ''}`,
-    `it takes ${report.offered.join(', ') || 'nothing that it names'}`,
+    `${hop.label} refused the login${reason ? ` (${oneLine(reason)})` : ''}`,
+    `it takes ${oneLine(report.offered.join(', ')) || 'nothing that it names'}`,
     tried.length > 0 ? `tried ${tried.join(', ')}` : 'there was nothing to try',
     ...report.notes,
     ...(report.wanted.size > 0 ? [`it wants ${[...report.wanted].join(' or ')}, and there is no terminal to ask on`] : []),
@@ -101,17 +102,10 @@ export function hungUp({hop}: Pick<Login, 'hop'>, reason: string): JnodeError {
 function hintFor(hop: Hop, {offered, wanted}: LoginReport): string {
   if (wanted.size > 0) return 'Run it in a terminal, load the key into an agent (ssh-add), or set SSH_ASKPASS.'
   if (offered.length > 0 && !offered.some((method) => ['publickey', 'password', 'keyboard-interactive'].includes(method))) {
-    return `This login needs ${offered.join(' or ')}, which ssh2 does not speak: try --transport openssh, or ask the admins of ${hop.host} for a key or password login.`
+    return `This login needs ${oneLine(offered.join(' or '))}, which ssh2 does not speak: try --transport openssh, or ask the admins of ${hop.host} for a key or password login.`
   }
   if (offered.length === 1 && offered[0] === 'publickey') {
     return `Only keys are taken: check which one ${hop.host} knows, and that it is in your agent or named by IdentityFile.`
   }
   return `See whether \`${hop.sshCommand}\` lets you in.`
 }
-
-/** A server's words, without what could move the cursor, colour the terminal or turn the order of letters around. */
-export function printable(text: string | undefined): string {
-  return (text ?? '').slice(0, LONGEST_TEXT).replaceAll('\r\n', '\n').replaceAll(/[^\P{Cc}\n\t]|[\p{Cf}\p{Zl}\p{Zp}]/gu, '')
-}
-
-const LONGEST_TEXT = 8000

@@ -1,6 +1,7 @@
 /** Questions to the person, and the program that asks them where there is no terminal. */
 import {spawn} from 'node:child_process'
 import {abortReason, JnodeError, messageOf} from '../errors.ts'
+import {printable} from '../printable.ts'
 import {findProgram} from '../program.ts'
 
 export interface Question {
@@ -50,7 +51,7 @@ export function askpassPrompter(env: NodeJS.ProcessEnv): Prompter {
 
 function runAskpass(program: string, {text, hop}: Question, {env, signal}: {env: NodeJS.ProcessEnv; signal?: AbortSignal}): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(findProgram(program, {env}), [text], {env, signal, stdio: ['ignore', 'pipe', 'inherit'], windowsHide: true})
+    const child = spawn(findProgram(program, {env}), [printable(text)], {env, signal, stdio: ['ignore', 'pipe', 'inherit'], windowsHide: true})
     const chunks: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
     child.on('error', (error) => {

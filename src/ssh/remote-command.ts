@@ -8,6 +8,7 @@ import type {Readable, Writable} from 'node:stream'
 import {tooMuch} from '../bounds.ts'
 import {abortReason, JnodeError, throwIfAborted} from '../errors.ts'
 import {lineSplitter} from '../lines.ts'
+import {oneLine} from '../printable.ts'
 import {quote} from '../shell.ts'
 import type {FollowLines, RunCommand, RunResult} from './remote.ts'
 
@@ -185,8 +186,8 @@ function cutAnswers({stdout, stderr, count, mark}: RawAnswer, label: string): Ru
 
 function noShellHint(stdout: string, stderr: string, mark: string): string {
   if (stdout.includes(mark)) return 'Try again; if it stays so, ask the cluster’s support whether login processes are ended.'
-  const said = (stderr || stdout).trim().split('\n').at(-1)?.slice(0, 200)
-  return said ? `It said: ${said}` : 'Check that an ordinary `ssh` to it gives a shell.'
+  const said = (stderr || stdout).trim().split('\n').at(-1)
+  return said ? `It said: ${oneLine(said, 200)}` : 'Check that an ordinary `ssh` to it gives a shell.'
 }
 
 function between(text: string, from: string, to: string): string | null {

@@ -1,7 +1,7 @@
 /** One connection of ssh2 as a `Remote`: each script is a shell of it, each stream a channel. */
 import type {Duplex} from 'node:stream'
 import type {Client, ClientChannel} from 'ssh2'
-import {abortReason, JnodeError, throwIfAborted} from '../errors.ts'
+import {abortReason, JnodeError, messageOf, throwIfAborted} from '../errors.ts'
 import {describe} from './local.ts'
 import {fitPackets, sendAtOnce} from './packets.ts'
 import type {Endpoint, OpenStream, Remote} from './remote.ts'
@@ -34,7 +34,7 @@ export function remoteOver(client: Client, {label, depth, sock, silentMs}: Conne
     }
     client.on('error', (error: Error & {level?: string}) => {
       const silent = error.level === 'client-timeout'
-      lastError = silent ? `${label} has not answered for ${silentMs / 1000} s` : error.message
+      lastError = silent ? `${label} has not answered for ${silentMs / 1000} s` : messageOf(error)
       if (silent) giveUp(lastError)
     })
     client.once('close', () => resolve(lastError || 'the connection was closed'))
@@ -43,7 +43,7 @@ export function remoteOver(client: Client, {label, depth, sock, silentMs}: Conne
   const openShell: OpenShell = (signal) => {
     hasRunCommand = true
     return openChannel(client, label, signal, (done) => client.exec(SHELL_COMMAND, done)).then(shellProcess, (error: unknown) => {
-      throw isRefusal(error) ? new JnodeError('connection-lost', `${label} runs no command: ${(error.cause as Error).message}`, {hint: 'Ask the cluster’s support whether SSH may run commands there.', cause: error}) : error
+      throw isRefusal(error) ? new JnodeError('connection-lost', `${label} runs no command: ${messageOf(error.cause)}`, {hint: 'Ask the cluster’s support whether SSH may run commands there.', cause: error}) : error
     })
   }
   const shells = takeTurns(openShell, (error) => isRefusal((error as Error).cause))
@@ -103,7 +103,7 @@ function openChannel(client: Client, label: string, signal: AbortSignal | undefi
         if (failure) {
           const cause = inWords(failure)
           const what = endpoint ? `a stream to ${describe(endpoint)}` : 'a channel'
-          return reject(new JnodeError('no-route', `${label} did not open ${what}: ${cause.message}`, {cause}))
+          return reject(new JnodeError('no-route', `${label} did not open ${what}: ${messageOf(cause)}`, {cause}))
         }
         channel.on('error', () => {}) // until its user listens; an unheard error ends the process
         if (signal?.aborted) channel.destroy()

@@ -4,7 +4,8 @@
  */
 import {once} from 'node:events'
 import {duplexPair, type Duplex, type Readable, type Writable} from 'node:stream'
-import ssh2, {type Client, type ClientChannel, type ClientErrorExtensions, type PseudoTtyInfo, type PseudoTtyOptions, type ServerChannel, type Session} from 'ssh2'
+import ssh2, {type Client, type ClientChannel, type PseudoTtyInfo, type PseudoTtyOptions, type ServerChannel, type Session} from 'ssh2'
+import {messageOf} from '../errors.ts'
 import type {StandIn} from './remote.ts'
 
 /** Not chacha20, which ssh likes best: without its native part ssh2 mixes it up where one connection runs inside of another. */
@@ -95,15 +96,15 @@ function serveSession(session: Session, client: Client, modes: () => Buffer | un
         connect(here, channel)
       })
     } catch (error) {
-      refuse(here, error as Error)
+      refuse(here, error)
     }
   }
   session.on('exec', (accept, _, {command}) => run(accept, (done) => client.exec(command, {env, ...pty()}, done)))
   session.on('shell', (accept) => run(accept, (done) => client.shell(terminal ? pty().pty! : false, {env}, done)))
 }
 
-function refuse(here: ServerChannel, {message}: ClientErrorExtensions & Error): void {
-  here.stderr.write(`The host opened no session: ${message}\n`)
+function refuse(here: ServerChannel, error: unknown): void {
+  here.stderr.write(`The host opened no session: ${messageOf(error)}\n`)
   here.exit(255)
   here.end()
 }

@@ -5,7 +5,7 @@
 import type {Socket} from 'node:net'
 import type {Duplex} from 'node:stream'
 import ssh2, {type ConnectConfig} from 'ssh2'
-import {abortReason, JnodeError} from '../errors.ts'
+import {abortReason, JnodeError, messageOf} from '../errors.ts'
 import {algorithmsFor} from './algorithms.ts'
 import type {AuthSession} from './auth.ts'
 import {dial, unreachable, type Dialling} from './dial.ts'
@@ -214,7 +214,7 @@ function handshakeFailed(hop: Hop, cause: Error): JnodeError {
       hint: 'It may take no more logins at once, or none from your address. Try again in a minute; if it stays so, ask its admins.',
     })
   }
-  return new JnodeError('unreachable', `The SSH handshake with ${hop.alias} failed: ${cause.message}`, {
+  return new JnodeError('unreachable', `The SSH handshake with ${hop.alias} failed: ${messageOf(cause)}`, {
     cause,
     hint: /no matching .* (algorithm|cipher|MAC)/i.test(cause.message)
       ? 'It is old, or yours is strict: allow what it speaks with KexAlgorithms, Ciphers or MACs for it in ~/.ssh/config.'

@@ -1,6 +1,7 @@
 /** What a person types to log in: the password, a new one, the answers of keyboard-interactive. */
 import {JnodeError} from '../errors.ts'
-import {printable, refusal, takePassword, type Login} from './login.ts'
+import {oneLine, printable} from '../printable.ts'
+import {refusal, takePassword, type Login} from './login.ts'
 import {isChangePrompt, isPasswordPrompt} from './password-prompt.ts'
 
 export interface Round {
@@ -74,7 +75,7 @@ async function answerTo(login: Login, {head, prompt, echo}: {head: string; promp
   }
   if (!login.canAsk) {
     secrets.needPerson.add(hop.label)
-    login.report.wanted.add(`an answer to "${oneLine(prompt)}"`)
+    login.report.wanted.add(`an answer to "${short(prompt)}"`)
     throw refusal(login)
   }
   const given = await login.ask({text: `${head}${ofServer(prompt, `${hop.user}@${hop.host}`)}`, echo, kind: looksLikePassword ? 'password' : 'code'})
@@ -95,19 +96,21 @@ const LONGEST_PROMPT = 200
 
 /** A server's own prompt. Whose it is stands at the end, beside the cursor, where no text of the server can push it out of sight or come after it. */
 export function ofServer(prompt: string, host: string): string {
-  return `${oneLine(prompt)} (${host}) `
+  return `${short(prompt)} (${host}) `
 }
 
-/** On one line, and not too long. */
-function oneLine(prompt: string): string {
-  const line = prompt.replaceAll(/\s+/gu, ' ').trim()
-  return line.length > LONGEST_PROMPT ? `${line.slice(0, LONGEST_PROMPT)}…` : line
+/** Blanks of any width would push away what comes after them. */
+function short(prompt: string): string {
+  return oneLine(prompt.replaceAll(/\s+/gu, ' ').trim(), LONGEST_PROMPT)
 }
+
+/** Of what a host says before it asks. */
+export const LONGEST_TEXT = 8000
 
 /** The lines above a prompt, each with its newline. */
 export function headOf(texts: readonly string[]): string {
   return texts
-    .map((text) => printable(text).trim())
+    .map((text) => printable(text.slice(0, LONGEST_TEXT)).trim())
     .filter(Boolean)
     .map((text) => `${text}\n`)
     .join('')

@@ -1,5 +1,6 @@
 /** Steps as listr2 draws them, on stderr. The only file that imports listr2. */
 import {Listr, ListrLogger, PRESET_TIMER, ProcessOutput, color, type DefaultRenderer, type ListrTaskWrapper, type SimpleRenderer} from 'listr2'
+import {oneLine, printable} from '../printable.ts'
 
 type Task = ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof SimpleRenderer>
 
@@ -25,7 +26,7 @@ export function drawStep(title: string, stderr: NodeJS.WriteStream): DrawnStep {
   })
   const list = new Listr<unknown>(
     {
-      title,
+      title: oneLine(title),
       async task(_, wrapper) {
         task = wrapper as unknown as Task
         if ((await finished) === 'failed') throw new Error(wrapper.title)
@@ -41,10 +42,10 @@ export function drawStep(title: string, stderr: NodeJS.WriteStream): DrawnStep {
   const run = list.run()
   return {
     title(text) {
-      if (task) task.title = text
+      if (task) task.title = printable(text)
     },
     progress(text) {
-      if (task) task.output = text
+      if (task) task.output = oneLine(text)
     },
     async end(outcome) {
       finish(outcome)

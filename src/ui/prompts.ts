@@ -1,6 +1,8 @@
 /** Questions in the terminal, on stderr: stdout is for results. */
 import {abortReason, JnodeError} from '../errors.ts'
+import {printable} from '../printable.ts'
 import type {Prompter} from '../ssh/prompt.ts'
+import {writeLine} from './output.ts'
 
 /** The prompter of a terminal; null where there is nobody to answer. `pause` frees the terminal from drawn steps. */
 export function terminalPrompter(
@@ -13,9 +15,9 @@ export function terminalPrompter(
     ask: ({text, echo}, signal) =>
       pause(async () => {
         const {input, password} = await import('@inquirer/prompts')
-        const lines = text.trimEnd().split('\n')
+        const lines = printable(text).trimEnd().split('\n')
         const message = lines.pop()!.trim()
-        if (lines.length > 0) stderr.write(`${lines.join('\n')}\n`)
+        if (lines.length > 0) writeLine(stderr, lines.join('\n'))
         const theme = {prefix: ''}
         const context = {input: stdin, output: stderr, ...(signal ? {signal} : {})}
         try {

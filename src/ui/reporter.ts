@@ -1,5 +1,6 @@
 /** From what flows tell to what a person sees on stderr: drawn steps in a terminal, plain lines elsewhere, or nothing. */
 import type {FlowEvent, Tell} from '../flows/events.ts'
+import {writeLine} from './output.ts'
 import type * as Progress from './progress.ts'
 
 export type Loudness = 'quiet' | 'normal' | 'verbose'
@@ -26,7 +27,7 @@ function quietReporter(stderr: NodeJS.WriteStream): Reporter {
   return {
     loudness: 'quiet',
     tell(event) {
-      if (event.kind === 'warning') stderr.write(`${warningText(event)}\n`)
+      if (event.kind === 'warning') writeLine(stderr, warningText(event))
     },
     pause: (work) => work(),
     close: async () => {},
@@ -38,7 +39,7 @@ function plainReporter(stderr: NodeJS.WriteStream, loudness: Loudness): Reporter
   let last = ''
   const line = (text: string) => {
     const when = loudness === 'verbose' ? `${((performance.now() - began) / 1000).toFixed(2).padStart(6)} s  ` : ''
-    if (text !== last) stderr.write(`${when}${text}\n`)
+    if (text !== last) writeLine(stderr, `${when}${text}`)
     last = text
   }
   return {
@@ -95,7 +96,8 @@ function drawingReporter(stderr: NodeJS.WriteStream, {drawStep, yellow}: typeof 
       case 'warning': {
         const open = step?.title
         await end('done')
-        stderr.write(event.kind === 'note' ? `${event.text}\n` : `${yellow(warningText(event))}\n`)
+        if (event.kind === 'note') writeLine(stderr, event.text)
+        else writeLine(stderr, warningText(event), yellow)
         if (open !== undefined) begin(open)
         return
       }

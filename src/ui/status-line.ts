@@ -1,5 +1,7 @@
 /** The line below everything while a tunnel is held: node, route, time left. Rewritten in a terminal, printed once elsewhere. */
 import type {SessionView} from '../flows/session-view.ts'
+import {oneLine} from '../printable.ts'
+import {endLine, rewriteLine, rewriteWithLine, writeLine} from './output.ts'
 import {timeLeft} from './views.ts'
 
 export interface StatusLine {
@@ -17,8 +19,8 @@ export function statusLine(stderr: NodeJS.WriteStream): StatusLine {
   const draw = () => {
     if (!last) return
     const text = lineOf(last, Date.now())
-    if (stderr.isTTY) stderr.write(`\r\u001B[K${text.slice(0, (stderr.columns || 80) - 1)}`)
-    else if (last.tunnel !== printed) stderr.write(`${text}\n`)
+    if (stderr.isTTY) rewriteLine(stderr, text)
+    else if (last.tunnel !== printed) writeLine(stderr, oneLine(text))
     printed = last.tunnel
   }
   const timer = setInterval(draw, REFRESH_MS)
@@ -29,12 +31,13 @@ export function statusLine(stderr: NodeJS.WriteStream): StatusLine {
       draw()
     },
     note(text) {
-      stderr.write(stderr.isTTY ? `\r\u001B[K${text}\n` : `${text}\n`)
+      if (stderr.isTTY) rewriteWithLine(stderr, text)
+      else writeLine(stderr, text)
       draw()
     },
     close() {
       clearInterval(timer)
-      if (stderr.isTTY && last) stderr.write('\n')
+      if (stderr.isTTY && last) endLine(stderr)
     },
   }
 }

@@ -3,6 +3,7 @@ import Table from 'cli-table3'
 import type {Leftover} from '../flows/leftovers.ts'
 import type {Check} from '../flows/checks.ts'
 import type {SessionView} from '../flows/session-view.ts'
+import {oneLine, printable} from '../printable.ts'
 import {shortDuration, spokenDuration} from '../time.ts'
 import {trimEndOf} from '../trim-end.ts'
 
@@ -15,9 +16,9 @@ export function listText(sessions: readonly SessionView[], now: number): string 
     chars: {top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  '},
     style: {head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true},
   })
-  for (const session of sessions) table.push([session.name, ...(several ? [session.cluster] : []), ...cells(session, now)])
+  for (const session of sessions) table.push([session.name, ...(several ? [session.cluster] : []), ...cells(session, now)].map((cell) => oneLine(cell, 60)))
   const [head, ...rows] = table.toString().split('\n').map((line) => trimEndOf(line, ' '))
-  return [head, ...rows.flatMap((row, i) => [row, ...(sessions[i]?.url ? [`  ${sessions[i].url}`] : [])])].join('\n')
+  return [head, ...rows.flatMap((row, i) => [row, ...(sessions[i]?.url ? [`  ${oneLine(sessions[i].url)}`] : [])])].join('\n')
 }
 
 function cells(session: SessionView, now: number): string[] {
@@ -83,7 +84,8 @@ export function statusText(session: SessionView, now: number): string {
   ]
   return rows
     .filter(([, value]) => value !== null)
-    .map(([key, value]) => `${key.padEnd(10)} ${value}`)
+    // A further line of a value is no row of its own.
+    .map(([key, value]) => `${oneLine(key).padEnd(10)} ${printable(value!).replaceAll('\n', `\n${' '.repeat(11)}`)}`)
     .join('\n')
 }
 
@@ -116,5 +118,5 @@ export function timeLeft({endsAt}: Pick<SessionView, 'endsAt'>, now: number): st
 
 /** One line per leftover. */
 export function leftoversText(found: readonly Leftover[]): string {
-  return found.map(({kind, name, where, why}) => `${kind} ${name} on ${where}: ${why}`).join('\n')
+  return found.map(({kind, name, where, why}) => oneLine(`${kind} ${name} on ${where}: ${why}`, 1000)).join('\n')
 }

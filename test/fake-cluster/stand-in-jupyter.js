@@ -109,7 +109,7 @@ function answer(request, url) {
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://localhost')
   const [status, type, body, headers = {}] = answer(request, url)
-  response.writeHead(status, {'content-type': type, ...settings.tornado_settings?.headers, ...headers})
+  response.writeHead(status, {'content-type': type, 'content-length': Buffer.byteLength(body), ...settings.tornado_settings?.headers, ...headers})
   response.end(body)
 })
 

@@ -73,6 +73,15 @@ describe.skipIf(!python)('in a terminal', () => {
     expect(cluster.attempts('gateway').filter(({method}) => method === 'password')).toEqual([{method: 'password', user: 'ada', detail: '', ok: true}])
   })
 
+  test('the question of a host comes without its orders to the terminal', async () => {
+    const question = {prompt: '\u001B[6n\u001B]0;mine\u0007\u009B6n\u202ECode: ', answer: 'abc', echo: true}
+    const world = await makeWorld({logins: {gateway: {methods: ['keyboard-interactive'], questions: [[question]]}}})
+    const {exitCode, drawn} = await inTerminal(world, ['list'], ['@Code:', 'abc'])
+    expect(exitCode).toBe(0)
+    expect(drawn).toContain('mine')
+    expect(drawn).not.toMatch(/\u001B\]|\u001B\[6n|[\u0080-\u009F\u202E]/)
+  })
+
   test.each([
     ['at the password', ["@ada@127.0.0.1's password:", '^C']],
     ['at the second password', ["@ada@127.0.0.1's password:", 'correct horse', "@ada@head.local's password:", '^C']],

@@ -82,6 +82,13 @@ test('every dependency stands in docs/dependencies.md, and no other', () => {
   expect(rows.sort()).toEqual([...Object.keys(dependencies), ...Object.keys(devDependencies)].sort())
 })
 
+test('what is loaded at run time is a dependency, and what is only bundled is not', () => {
+  const [, loaded, bundled, tools] = read('docs/dependencies.md').split(/^## (?=Loaded|In the bundle|For development|Looked)/m)
+  const names = (text: string) => [...text.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name]) => name).sort()
+  expect(names(loaded!)).toEqual(Object.keys(dependencies).sort())
+  expect(names(`${bundled}${tools}`)).toEqual(Object.keys(devDependencies).sort())
+})
+
 test('every key of config.toml stands in docs/configuration.md', () => {
   const text = read('docs/configuration.md')
   for (const key of [...keysAt(['clusters', 'hpc']), ...keysAt(['profiles', 'big'])]) expect(text).toContain(`\`${key}\``)

@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
 import {keeperLogPath, logAsKeeper, openKeeperLog} from '../../../src/daemon/keeper-log.ts'
 import {failureOf} from '../expect-error.ts'
+import {steers} from '../strange-text.ts'
 
 let dir: string
 beforeEach(() => {
@@ -27,4 +28,11 @@ test('where it cannot be written nobody is stopped; where nothing can be made it
   writeFileSync(join(dir, 'file'), '')
   logAsKeeper(join(dir, 'file'), 'lost')
   expect(failureOf(() => openKeeperLog(join(dir, 'file', 'state')))).toMatchObject({code: 'config', hint: expect.stringContaining('XDG_STATE_HOME') as string})
+})
+
+test('what it quotes steers no terminal that shows it, and is not taken for a line of its own', () => {
+  logAsKeeper(dir, `ended: \u001B]0;mine\u0007\u009B2J\n2026-01-01T00:00:00.000Z 1 keeping nothing`)
+  const text = readFileSync(keeperLogPath(dir), 'utf8')
+  expect(steers(text)).toBeNull()
+  expect(text.split('\n').filter((line) => line.startsWith('20'))).toHaveLength(1)
 })

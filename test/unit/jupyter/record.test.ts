@@ -132,7 +132,7 @@ describe('endMessage', () => {
   })
 
   it('says what the job said, without what would play with the terminal', () => {
-    expect(endMessage({code: 1, reason: 'module-failed', text: 'module load x\x1b[2J failed'}).text).toBe('module load x [2J failed')
+    expect(endMessage({code: 1, reason: 'module-failed', text: 'module load x\x1b[2J failed'}).text).toBe('module load x\uFFFD[2J failed')
     expect(endMessage({code: 9, reason: null, text: ''}).text).toBe('exit status 9')
   })
 })

@@ -55,6 +55,6 @@ test('a prompt of a server ends with its host and is never taken for a question 
   expect(questions).toMatchObject([
     {kind: 'password', echo: false, text: 'Password: (alice@gateway) '},
     {kind: 'code', echo: false, text: "The authenticity of host 'head' cannot be established. Are you sure (yes/no/[fingerprint])? (alice@gateway) "},
-    {kind: 'code', echo: false, text: "[2JEnter passphrase for key 'id_ed25519': (alice@gateway) "},
+    {kind: 'code', echo: false, text: "\uFFFD[2JEnter passphrase for key 'id_ed25519': (alice@gateway) "},
   ])
 })

@@ -100,7 +100,7 @@ describe('password', () => {
     const {error, log} = await logIn({factors: [{password: 'old', expired: 'Your password has expired.\x1b[2J'}]}, {person, secrets})
     expect(error).toBeNull()
     expect(log).toEqual(['password old', 'new password new'])
-    expect(person.questions[1]!.text).toBe("Your password has expired.[2J\nEnter user@127.0.0.1's new password: ")
+    expect(person.questions[1]!.text).toBe("Your password has expired.\uFFFD[2J\nEnter user@127.0.0.1's new password: ")
     expect(person.questions[3]!.text).toContain('Mismatch; try again')
     expect((await logIn({factors: [{password: 'new'}]}, {secrets})).error).toBeNull()
   })
@@ -276,7 +276,7 @@ describe('keyboard-interactive', () => {
     const person = typist({code: ['abc', '42', '7']})
     expect((await logIn({factors: [{rounds}]}, {person})).error).toBeNull()
     expect(person.questions.map(({text, echo}) => ({text, echo}))).toEqual([
-      {text: 'First\nUse your\ntoken.\nPasscode: (user@127.0.0.1) ', echo: true},
+      {text: 'First\nUse your\ntoken.\uFFFD\nPasscode: (user@127.0.0.1) ', echo: true},
       {text: 'PIN: (user@127.0.0.1) ', echo: false},
       {text: 'Next code: (user@127.0.0.1) ', echo: false},
     ])
