@@ -29,7 +29,7 @@ export function findProgram(name: string, {env = process.env, platform = process
   const {join} = windows ? win32 : posix
   const file = windows && win32.extname(name) === '' ? name + EXTENSION : name
   const places = searchPath({env, platform}).map((directory) => join(directory, file))
-  return places.find(isProgram) ?? join(usual(platform, env)[0]!, file)
+  return places.find(isProgram) ?? places[0]!
 }
 
 /** Whether a program of that name is on PATH. */

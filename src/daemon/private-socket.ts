@@ -56,7 +56,11 @@ function isPrivate(directory: string): boolean {
 
 /** Whether nothing is there yet, or it is private already. */
 function isFree(directory: string): boolean {
-  return lstatSync(directory, {throwIfNoEntry: false}) === undefined || isPrivate(directory)
+  try {
+    return lstatSync(directory, {throwIfNoEntry: false}) === undefined || isPrivate(directory)
+  } catch {
+    return false // a part of the path is no directory
+  }
 }
 
 /** Rejects with the system's error, EADDRINUSE where somebody listens there or a crash has left the file. */

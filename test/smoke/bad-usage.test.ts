@@ -65,13 +65,14 @@ test('a number of lines that is none', async () => {
 
 test('a port that somebody else has', async () => {
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  // On all addresses: a session's own is not known beforehand.
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
   onTestFinished(() => void server.close())
   const {port} = server.address() as AddressInfo
-  expect(await refusalOf(world, ['start', '--port', String(port)])).toEqual({
+  expect(await refusalOf(world, ['start', 'held', '--port', String(port)])).toEqual({
     exitCode: 2,
     code: 'port-taken',
-    message: `Port ${port} of this computer is taken`,
+    message: expect.stringMatching(new RegExp(`^Port ${port} is taken at 127(\\.\\d+){3}$`)) as string,
     hint: 'Give another one with --port, or leave --port out.',
   })
 })
@@ -79,11 +80,13 @@ test('a port that somebody else has', async () => {
 test('a place for the keeper’s socket that cannot be made costs no job', async () => {
   const state = join(world.laptop.home, 'state')
   mkdirSync(join(state, 'jnode'), {recursive: true})
-  writeFileSync(join(state, 'jnode/keepers'), '')
-  expect(await refusalOf(world, ['start'], {XDG_STATE_HOME: state})).toMatchObject({
+  // Neither here nor, in its place, below the directory for temporary files.
+  const file = join(state, 'jnode/keepers')
+  writeFileSync(file, '')
+  expect(await refusalOf(world, ['start'], {XDG_STATE_HOME: state, TMPDIR: file})).toMatchObject({
     exitCode: 2,
     code: 'config',
-    message: expect.stringContaining(join(state, 'jnode/keepers')) as string,
+    message: expect.stringContaining(file) as string,
     hint: 'Make that directory yours, or set XDG_STATE_HOME to a short path that is.',
   })
 })

@@ -142,10 +142,10 @@ test('`stop --all` ends what it can reach, and says of the rest why not', async 
   await world.jnode('disconnect')
   // Two sessions of another cluster, whose head node is not there. Its name stands before the one that answers.
   const sessions = `${world.laptop.home}/.local/state/jnode/sessions`
-  const facts = JSON.parse(readFileSync(`${sessions}/fake/nb.json`, 'utf8')) as object
+  const facts = JSON.parse(readFileSync(`${sessions}/fake/nb.json`, 'utf8')) as {remoteDir: string}
   const nowhere = {user: 'ada', host: '127.0.0.1', port: Number(await freePort())}
   mkdirSync(`${sessions}/elsewhere`)
-  for (const name of ['far', 'off']) writeFileSync(`${sessions}/elsewhere/${name}.json`, JSON.stringify({...facts, name, cluster: 'elsewhere', hops: [nowhere], submittedAt: '2020-01-01T00:00:00.000Z'}))
+  for (const name of ['far', 'off']) writeFileSync(`${sessions}/elsewhere/${name}.json`, JSON.stringify({...facts, name, jobName: `jnode-${name}`, remoteDir: facts.remoteDir.replace(/nb$/, name), cluster: 'elsewhere', hops: [nowhere], submittedAt: '2020-01-01T00:00:00.000Z'}))
 
   const ended = await world.jnode('stop', '--all')
   expect(ended).toMatchObject({exitCode: 3, stdout: ''})

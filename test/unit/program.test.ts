@@ -22,10 +22,10 @@ describe('a program is looked for in the directories of PATH, and never in the c
   const env = {PATH: '.:/a:/b', Path: '.;C:\\a;C:\\b'}
   test.each([
     ['linux', 'ssh', '/b/ssh'],
-    ['linux', 'none', '/usr/bin/none'],
+    ['linux', 'none', '/a/none'],
     ['linux', './mine', './mine'],
     ['win32', 'ssh', 'C:\\b\\ssh.exe'],
-    ['win32', 'powershell.exe', 'C:\\Windows\\System32\\powershell.exe'],
+    ['win32', 'powershell.exe', 'C:\\a\\powershell.exe'],
     ['win32', 'C:\\mine.exe', 'C:\\mine.exe'],
   ] as const)('on %s %s is %s', (platform, name, found) => {
     // Everything else is in the current directory.
