@@ -102,3 +102,13 @@ test('the README’s picture shows no token', () => {
   expect(read('docs/start.svg')).toContain('token=...')
   expect(read('docs/start.svg')).not.toMatch(/token=[0-9a-f]/)
 })
+
+test('every attack in docs/security.md names tests that exist', () => {
+  const rows = read('docs/security.md').split('\n## What is not promised')[0]!.split('\n').filter((line) => /^\| (to|as) /.test(line))
+  expect(rows.length).toBeGreaterThan(40)
+  for (const row of rows) {
+    const named = [...row.split('|').at(-2)!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)
+    expect(named, row).not.toEqual([])
+    for (const name of named) expect(existsSync(join(root, `test/${name}.test.ts`)), name).toBe(true)
+  }
+})
