@@ -57,7 +57,7 @@ test('all is well: every step with what was seen, in order, by one login per hop
     'configuration', 'local port', 'ssh program', 'ssh configuration',
     'alice@gateway: resolve', 'alice@gateway: connect', 'alice@gateway: host key', 'alice@gateway: login',
     'alice@head: connect', 'alice@head: host key', 'alice@head: login',
-    'login shell', 'Grid Engine', 'scheduler', 'parallel environment', 'memory', 'GPUs', 'home directory', 'Jupyter',
+    'login shell', 'Grid Engine', 'scheduler', 'parallel environment', 'memory', 'GPUs', 'home directory', 'Jupyter', 'kernels',
   ])
   expect(stepsOf(checks, 'skipped')).toEqual(['job', 'routes'])
   const saw = Object.fromEntries(checks.map((check) => [check.step, check.saw]))
