@@ -59,7 +59,7 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
     const asksHere = (label: string) => node.names.some((name) => label.endsWith(`@${name}`))
     if (quiet && ![...secrets.passwords.keys(), ...secrets.needPerson].some(asksHere)) return null
     return firstThatWorks(node, async (name) => {
-      const place = {name, hostKeys: node.hostKeys}
+      const place = {name, hostKeys: node.hostKeys, granted: node.granted}
       return orByProgram(cluster, (await sshTo(cluster, {quiet, witness: undefined})).nodeBehind(head, cluster.hops, place, signal), {head, node: place, quiet, signal})
     })
   }
@@ -79,7 +79,7 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
         canAsk,
         machine,
         asked: asked(),
-        toNode: async (node: NodeAddress, nodeSignal = signal, quiet = silent) => firstThatWorks(node, async (name) => (await door(quiet)).nodeThrough(head, hop, {name, hostKeys: node.hostKeys}, nodeSignal)),
+        toNode: async (node: NodeAddress, nodeSignal = signal, quiet = silent) => firstThatWorks(node, async (name) => (await door(quiet)).nodeThrough(head, hop, {name, hostKeys: node.hostKeys, granted: node.granted}, nodeSignal)),
         close: () => head.close(),
       }
     }
@@ -101,7 +101,7 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
       machine: head.machine,
       asked: asked(),
       toNode: async (node, nodeSignal, quiet = silent) => firstThatWorks(node, async (name) => {
-        const place = {name, hostKeys: node.hostKeys}
+        const place = {name, hostKeys: node.hostKeys, granted: node.granted}
         return orByProgram(cluster, (await ssh(quiet)).nodeThrough(head, place, nodeSignal), {head, node: place, quiet, signal: nodeSignal})
       }),
       close: () => head.close(),
@@ -114,7 +114,7 @@ export function logInWith({env, tell, prompter, stateDir}: LogInOptions) {
   return {logIn, nodeBehind, needPerson}
 }
 
-function localLink(canAsk: boolean, toNode: (node: {name: string; hostKeys: string[]}, signal?: AbortSignal, silent?: boolean) => Promise<Remote>): OwnLink {
+function localLink(canAsk: boolean, toNode: (node: Node, signal?: AbortSignal, silent?: boolean) => Promise<Remote>): OwnLink {
   const head = localRemote()
   // Connections to nodes stand on their own here, in place of inside of one to the head.
   const nodes: Remote[] = []
@@ -124,7 +124,7 @@ function localLink(canAsk: boolean, toNode: (node: {name: string; hostKeys: stri
     async toNode(node, signal, silent) {
       // A head node may run jobs itself.
       if (node.names.includes(hostname())) return localRemote()
-      const remote = await firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys}, signal, silent))
+      const remote = await firstThatWorks(node, (name) => toNode({name, hostKeys: node.hostKeys, granted: node.granted}, signal, silent))
       nodes.push(remote)
       return remote
     },

@@ -34,8 +34,3 @@ export function isName(host: string): boolean {
 export function hostHeader(host: string, port: number): string {
   return port === 80 ? host : `${host}:${port}`
 }
-
-/** The Host headers of this session, and of no other. */
-export function ownHosts(origin: Origin, port: number): string[] {
-  return [origin.address, nameOf(origin)].map((host) => hostHeader(host, port))
-}

@@ -69,9 +69,9 @@ export function isPath(text: string): boolean {
   return text.startsWith('/') && isLine(text)
 }
 
-/** The path below which a server has its pages: `/` or `/user/ann/`. What could begin a host name in a URL (`//`, `@`, `\`) is none. */
+/** The path below which a server has its pages: `/` or `/user/ann/`. What could begin a host name in a URL (`//`, `/@`, `\`) is none. */
 export function isUrlPath(text: string): boolean {
-  return text.length <= 1024 && /^\/(?:[\p{L}\p{N}._~!$&'()*+,;=:%-]+\/)*$/u.test(text)
+  return text.length <= 1024 && /^\/(?!@)(?:[\p{L}\p{N}._~!$&'()*+,;=:@%-]+\/)*$/u.test(text)
 }
 
 /** A name that jnode gives to a session: a directory on the cluster and a part of the job's name. */

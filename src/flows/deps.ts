@@ -16,6 +16,8 @@ export interface NodeAddress {
   names: string[]
   /** `type base64` lines of the node's SSH host keys, read by the job on the node; empty when it could not. */
   hostKeys: string[]
+  /** What Grid Engine itself calls the node; null where that is not known. The job's own word names any host. */
+  granted?: string | null
 }
 
 /** A live way to a cluster: the head node now, compute nodes on demand. */

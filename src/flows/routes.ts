@@ -196,8 +196,8 @@ async function staggered(clock: Clock, [one, other]: readonly [Trying, Trying], 
 
 type Trying = () => Promise<ServerWay | null>
 
-async function logInToNode({link, record, nodeName}: Ground, asking: boolean, signal: AbortSignal): Promise<Remote> {
-  const node = nodeAddress(record)
+async function logInToNode({link, record, nodeName, watch}: Ground, asking: boolean, signal: AbortSignal): Promise<Remote> {
+  const node = {...nodeAddress(record), granted: watch.view.job?.node ?? null}
   try {
     if (!asking) return await logInSilently({link, node, nodeName, limitMs: LOGIN_MS}, signal)
     return await link.toNode(node, signal).catch((error: unknown) => {

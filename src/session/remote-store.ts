@@ -198,14 +198,15 @@ function readFacts(text: string, place: Pick<SharedFacts, 'name' | 'remoteDir'>)
     if (typeof version === 'number' && version > 1) return 'it was made by a newer jnode'
     const parsed = sharedFactsSchema.safeParse(raw)
     const wrong = parsed.success ? misfits(parsed.data, place) : [...new Set(parsed.error.issues.map((issue) => issue.path.join('.') || 'everything'))]
-    return parsed.success && wrong.length === 0 ? parsed.data : `session.json lacks a right value for ${wrong.join(', ')}`
+    return parsed.success && wrong.length === 0 ? {...parsed.data, remoteDir: place.remoteDir} : `session.json lacks a right value for ${wrong.join(', ')}`
   } catch {
     return 'session.json is cut short or not JSON'
   }
 }
 
+/** A home directory may be called otherwise on another login node, so only the end of the path must fit; where it lies is known. */
 function misfits({name, jobName, remoteDir: dir}: SharedFacts, place: Pick<SharedFacts, 'name' | 'remoteDir'>): string[] {
-  const fits = {name: name === place.name, jobName: jobName === jobNameOf(place.name), remoteDir: dir === place.remoteDir}
+  const fits = {name: name === place.name, jobName: jobName === jobNameOf(place.name), remoteDir: dir.endsWith(remoteDir('', place.name))}
   return Object.entries(fits).filter(([, is]) => !is).map(([key]) => key)
 }
 

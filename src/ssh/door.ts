@@ -38,6 +38,8 @@ export interface DoorOptions {
 export interface Node {
   name: string
   hostKeys: string[]
+  /** What Grid Engine calls it: only that node may be sent the head's password. */
+  granted?: string | null | undefined
 }
 
 export interface Door {
@@ -79,7 +81,7 @@ export function sshDoor({env, prompter, secrets, machines, witness = () => {}, t
     const hop = {...nodeLike(head.hop, node.name), ...(await nodeTrust(head.hop, node, signal))}
     await giveWay(hop)
     const {passwords, needPerson} = secrets
-    const password = nodePassword === 'same' ? passwords.get(head.hop.label) : undefined
+    const password = nodePassword === 'same' && isSameHost(node.name, node.granted) ? passwords.get(head.hop.label) : undefined
     // Only to a node whose key its job has read, and not where it was refused before.
     if (password !== undefined && node.hostKeys.length > 0 && !passwords.has(hop.label) && !needPerson.has(hop.label)) passwords.set(hop.label, password)
     if (!prompter.canAsk) refuseWithoutPerson([hop], secrets)
@@ -128,4 +130,9 @@ function nodeLike(head: Hop, name: string): Hop {
 function preferPinned(algorithms: string[], keys: string[]): string[] {
   const types = new Set(keys.map((key) => key.split(' ')[0]!).flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type])))
   return [...algorithms.filter((name) => types.has(name)), ...algorithms.filter((name) => !types.has(name))]
+}
+
+/** Grid Engine and the node itself may call it with its domain or without. */
+function isSameHost(name: string, granted: string | null | undefined): boolean {
+  return granted != null && (name === granted || name.startsWith(`${granted}.`) || granted.startsWith(`${name}.`))
 }

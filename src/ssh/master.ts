@@ -12,6 +12,7 @@ import {findProgram} from '../program.ts'
 import {checkHostName} from '../rules.ts'
 import {command, forwardPath} from '../shell.ts'
 import {describe} from './local.ts'
+import {fileNames} from './option-text.ts'
 import {serveAskpass, type Askpass} from './askpass.ts'
 import {privateDirectory} from './private-directory.ts'
 import type {Prompter} from './prompt.ts'
@@ -62,7 +63,7 @@ export async function openMaster(args: readonly string[], options: MasterOptions
     throw error
   })
   const childEnv = asking ? {...env, ...asking.env} : quietly(env)
-  const ssh = [findProgram('ssh', {env: childEnv}), '-M', '-S', path, '-N', '-T', ...MASTER_OPTIONS, ...(pinned === undefined ? [] : ['-o', `UserKnownHostsFile="${knownIn(directory)}"`]), ...args]
+  const ssh = [findProgram('ssh', {env: childEnv}), '-M', '-S', path, '-N', '-T', ...MASTER_OPTIONS, ...(pinned === undefined ? [] : ['-o', `UserKnownHostsFile=${fileNames([knownIn(directory)])}`]), ...args]
   const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', directory, ...ssh], {env: childEnv, detached: true, stdio: ['pipe', 'ignore', 'pipe']})
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-8000)))

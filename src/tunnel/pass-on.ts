@@ -1,5 +1,5 @@
 /** Requests that were read here, made anew at the server: what each end takes for one request is one for the other as well. */
-import {Agent, request, ServerResponse, type IncomingMessage} from 'node:http'
+import {Agent, request, ServerResponse, type ClientRequest, type IncomingMessage, type RequestOptions} from 'node:http'
 import type {Socket} from 'node:net'
 import {pipeline, type Duplex} from 'node:stream'
 import {join} from './forward.ts'
@@ -12,7 +12,7 @@ export interface Names {
 }
 
 /** What is between two ends only, and not for the one behind. */
-const OF_ONE_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'expect', 'upgrade'])
+const OF_ONE_CONNECTION = new Set(['connection', 'keep-alive', 'proxy-connection', 'expect', 'upgrade', 'trailer'])
 
 const agents = new WeakMap<Socket, {open: OpenToServer; agent: Agent}>()
 
@@ -43,11 +43,16 @@ class StreamAgent extends Agent {
 }
 
 export function passOn(req: IncomingMessage, res: ServerResponse, {agent, names, refuse}: {agent: Agent; names: Names; refuse(): void}): void {
-  const sent = request({agent, method: req.method!, path: req.url!, headers: passed(req.rawHeaders)})
+  const sent = requested({agent, method: req.method!, path: req.url!, headers: passed(req.rawHeaders)})
+  if (!sent) return refuse()
   sent.once('response', (answer) => {
     // Node finds out anew how its end is marked.
     res.sendDate = false
-    res.writeHead(answer.statusCode!, answer.statusMessage, asShown(passed(answer.rawHeaders, 'transfer-encoding'), names)).flushHeaders()
+    if (!hasHead(res, answer, asShown(passed(answer.rawHeaders, 'transfer-encoding'), names))) {
+      answer.destroy()
+      return refuse()
+    }
+    res.flushHeaders()
     pipeline(answer, res, () => {})
   })
   sent.once('error', () => {
@@ -70,7 +75,11 @@ export async function passUpgrade(req: IncomingMessage, socket: Duplex, {open, f
   if (socket.destroyed) return void remote.destroy()
   const gone = () => remote.destroy()
   socket.once('close', gone)
-  const sent = request({createConnection: () => remote as Socket, method: req.method!, path: req.url!, headers: req.rawHeaders})
+  const sent = requested({createConnection: () => remote as Socket, method: req.method!, path: req.url!, headers: without(req.rawHeaders, 'trailer')})
+  if (!sent) {
+    remote.destroy()
+    return void socket.destroy()
+  }
   sent.once('upgrade', ({statusCode, statusMessage, rawHeaders}, _, behind) => {
     const lines = rawHeaders.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${rawHeaders[i + 1]}`] : []))
     socket.write([`HTTP/1.1 ${statusCode} ${statusMessage}`, ...lines, '', ''].join('\r\n'), 'latin1')
@@ -80,8 +89,9 @@ export async function passUpgrade(req: IncomingMessage, socket: Duplex, {open, f
   })
   sent.once('response', (answer) => {
     const res = lastAnswer(req, socket)
-    res.writeHead(answer.statusCode!, answer.statusMessage, [...passed(answer.rawHeaders, 'transfer-encoding'), 'connection', 'close'])
-    pipeline(answer, res, () => remote.destroy())
+    if (hasHead(res, answer, [...passed(answer.rawHeaders, 'transfer-encoding'), 'connection', 'close'])) return pipeline(answer, res, () => remote.destroy())
+    remote.destroy()
+    socket.destroy()
   })
   sent.once('error', () => {
     remote.destroy()
@@ -100,11 +110,32 @@ export function lastAnswer(req: IncomingMessage, socket: Duplex): ServerResponse
   return res
 }
 
+/** Null for a request that Node reads and does not write. */
+function requested(options: RequestOptions): ClientRequest | null {
+  try {
+    return request(options)
+  } catch {
+    return null
+  }
+}
+
+/** Whether the answer now has that head. Node reads some from a server that it does not write: a status of 50, say. */
+function hasHead(res: ServerResponse, {statusCode, statusMessage}: IncomingMessage, headers: readonly string[]): boolean {
+  try {
+    res.writeHead(statusCode!, statusMessage, [...headers])
+    return true
+  } catch {
+    res.statusMessage = '' // it would be kept for the next answer
+    return false
+  }
+}
+
 function passed(rawHeaders: readonly string[], alsoNot = ''): string[] {
-  return rawHeaders.filter((_, i) => {
-    const name = rawHeaders[i - (i % 2)]!.toLowerCase()
-    return name !== alsoNot && !OF_ONE_CONNECTION.has(name)
-  })
+  return without(rawHeaders, alsoNot, ...OF_ONE_CONNECTION)
+}
+
+function without(rawHeaders: readonly string[], ...names: readonly string[]): string[] {
+  return rawHeaders.filter((_, i) => !names.includes(rawHeaders[i - (i % 2)]!.toLowerCase()))
 }
 
 function asShown(headers: readonly string[], {shown, inside}: Names): string[] {

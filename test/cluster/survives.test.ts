@@ -25,7 +25,7 @@ test('a kernel outlives a link that was cut, a gateway that was restarted, and i
   await lab.stopDaemon('gateway', 'sshd')
   await lab.exec('gateway', 'root', 'pkill -KILL -x sshd; true', {cwd: '/'})
   await until('programs are told', async () => (await statusOf(lab, pageOf(session.url!, 'api/status'))) === 503)
-  const page = await lab.exec('laptop', 'bob', ['curl', '-s', '-H', 'Accept: text/html', new URL('/tree', session.url!).href])
+  const page = await lab.exec('laptop', 'alice', ['curl', '-s', '-H', 'Accept: text/html', new URL('/tree', session.url!).href])
   expect(page.stdout).toContain('<h1>The connection to the cluster was lost.</h1>')
   expect(page.stdout).not.toContain(new URL(session.url!).searchParams.get('token'))
   await lab.startDaemon('gateway', 'sshd')

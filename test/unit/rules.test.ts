@@ -11,7 +11,7 @@ describe.each<[string, (text: string) => boolean, string[], string[]]>([
   ['a word', isWord, ['all.q', 'node1.77', 'x@y'], ['', '-x', 'a b', 'a\tb', 'a\n', '\u001b', 'a'.repeat(256)]],
   ['a line', isLine, ['', 'any text (of people)', 'ä'], ['a\nb', '\u001b[2J', '\u009b2J', '\u2028', '\0', 'a'.repeat(4097)]],
   ['a path', isPath, ['/', '/tmp/a b', '/home/ann/.jnode'], ['', 'a', './a', '~/a', '/a\nb', '/\u001b']],
-  ['a path of a URL', isUrlPath, ['/', '/u/', '/user/ann/', '/a%20b/'], ['', '//', '//evil/', '/@evil/', '@evil/', '/u', 'u/', '/a//b/', '/\\evil/', '/a b/', '/?a/', '/#/', '/a\n/', '/"/']],
+  ['a path of a URL', isUrlPath, ['/', '/u/', '/user/ann/', '/user/ann@example.org/', '/a%20b/'], ['', '//', '//evil/', '/@evil/', '@evil/', '/u', 'u/', '/a//b/', '/\\evil/', '/a b/', '/?a/', '/#/', '/a\n/', '/"/']],
   ['a page', isPage, ['', 'lab', 'tree', 'lab/tree'], ['/lab', '@evil', '//evil', 'lab?token=x', 'lab#x', '\\evil', 'a b']],
   ['a job number', isJobNumber, ['7', '007', '4294967295'], ['', '-1', '1 2', '1;id', '1.5', '1'.repeat(20)]],
   ['the name of a session', isSessionName, ['otters-sing', 'a.b', 'job-12-8889'], ['', '1a', '.a', 'a.', 'a..b', 'a/b', '-a', 'a b', 'a'.repeat(41), 'a\n']],

@@ -21,7 +21,7 @@ function ground(failure: JnodeError, from = 'sshd') {
   const record = parseRecord(`jnode-record 1\nendpoint socket /tmp/s\nhostkey ssh-ed25519 AAAA\nhostkeys-from ${from}\nnode node1\nlistening\n`)!
   const head = {label: 'alice@head', closed: new Promise<string>(() => {}), run: refuse, follow: refuse, open: refuse}
   const link = {head, canAsk: true, toNode: async () => { throw failure }, close: async () => {}}
-  const all = {facts: {remoteDir: '/s'}, link, record, nodeName: 'node1', endpoint: record.endpoint, signal: new AbortController().signal, deps: {clock: systemClock, randomHex: () => '1', tell: (event: FlowEvent) => told.push(event)}}
+  const all = {facts: {remoteDir: '/s'}, link, watch: {view: {job: null}}, record, nodeName: 'node1', endpoint: record.endpoint, signal: new AbortController().signal, deps: {clock: systemClock, randomHex: () => '1', tell: (event: FlowEvent) => told.push(event)}}
   return {ground: all as unknown as Ground, told, scripts}
 }
 const refused = (error: JnodeError) => new JnodeError('no-route', error.message, {cause: error})

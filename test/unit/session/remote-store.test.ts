@@ -96,6 +96,12 @@ describe('what is read', () => {
     expect(ask(readRemoteSessions('nb')).sessions).toEqual([])
   })
 
+  test('lies where it was found, also where another login node calls the home directory otherwise', () => {
+    create()
+    writeFileSync(at('session.json'), JSON.stringify({...facts(), remoteDir: '/nfs/home/ada/.jnode/sessions/nb'}))
+    expect(ask(readRemoteSessions('nb')).sessions[0]!.facts.remoteDir).toBe(facts().remoteDir)
+  })
+
   test('holds nothing of what only this computer knows', () => {
     create()
     const foreign = {node: 'node1', endpoint: {kind: 'tcp', host: '127.0.0.1', port: 8888}, baseUrl: '@evil.example/', secure: false}

@@ -191,7 +191,7 @@ describe('a node that takes passwords only', () => {
     const head = await door(person).open(HEAD)
     onTestFinished(() => head.close())
     const [, key] = /^node1,node1\.local (.*)$/m.exec(cluster.knownHosts)!
-    const toNode = (prompter: Prompter, hostKeys = [key!]) => door(prompter).nodeThrough(head, {name: 'node1.local', hostKeys})
+    const toNode = (prompter: Prompter, hostKeys = [key!], granted = 'node1') => door(prompter).nodeThrough(head, {name: 'node1.local', hostKeys, granted})
     return {cluster, asked, secrets, unattended: (hostKeys?: string[]) => rejectionOf(toNode(noPrompter, hostKeys)), attended: () => toNode(person), toNode}
   }
 
@@ -213,6 +213,8 @@ describe('a node that takes passwords only', () => {
   test('is sent the head’s with node_password = "same", once its key is known, and not again where it is refused', async () => {
     const {cluster, asked, unattended, toNode} = await behindTheHead({}, {typed: () => 'correct horse', nodePassword: 'same'})
     expect(await unattended([])).toMatchObject({code: 'login-failed'})
+    // A host that the job names and Grid Engine does not.
+    expect(await rejectionOf(toNode(noPrompter, undefined, 'node2'))).toMatchObject({code: 'login-failed'})
     expect(tried(cluster)).toEqual([])
     await (await toNode(noPrompter)).close()
     await (await toNode(noPrompter)).close()

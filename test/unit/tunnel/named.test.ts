@@ -1,6 +1,6 @@
 import {createServer, type IncomingMessage, type RequestListener, type Server} from 'node:http'
 import {createServer as createTlsServer} from 'node:https'
-import {connect, type AddressInfo, type Socket} from 'node:net'
+import {connect, createServer as createPlainServer, type AddressInfo, type Socket} from 'node:net'
 import {text} from 'node:stream/consumers'
 import {afterEach, describe, expect, test, vi} from 'vitest'
 import {WebSocket, WebSocketServer} from 'ws'
@@ -90,6 +90,23 @@ describe('a request at the session’s own name', () => {
     }
     expect((await answer).split('jnode ').length - 1).toBe(2 * Math.floor(body.length / 6))
     expect(streams()).toBe(1)
+  })
+
+  test.each([
+    ['a status that no server may send', 'HTTP/1.1 050 x\r\nContent-Length: 0\r\n\r\n'],
+    ['a control character beside the status', 'HTTP/1.1 200 a\x01b\r\nContent-Length: 0\r\n\r\n'],
+    ['a trailer without chunks', 'HTTP/1.1 200 ok\r\nTrailer: x\r\nContent-Length: 0\r\n\r\n'],
+  ])('survives a server that answers with %s', async (_, answer) => {
+    const odd = createPlainServer((socket) => void socket.on('error', () => {}).once('data', () => socket.end(answer)))
+    await new Promise<void>((resolve) => odd.listen(0, '127.0.0.1', resolve))
+    closing.push(() => odd.close())
+    const {tunnel} = await tunnelTo((_req, res) => res.end('well'))
+    const place = odd.address() as AddressInfo
+    tunnel.route(() => openHere({kind: 'tcp', host: '127.0.0.1', port: place.port}))
+    await raw(tunnel, get(ownHost(tunnel), END))
+    await raw(tunnel, get(ownHost(tunnel), `Connection: Upgrade\r\nUpgrade: websocket\r\nTrailer: x\r\n`))
+    await raw(tunnel, get(ownHost(tunnel), `Trailer: x\r\n${END}`))
+    expect(await raw(tunnel, get('other.localhost:1', END))).toMatch(/^HTTP\/1\.1 421 /)
   })
 
   test('gets cookies, status and redirects of the server, with its own name in them', async () => {
