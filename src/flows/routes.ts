@@ -197,15 +197,33 @@ async function staggered(clock: Clock, [one, other]: readonly [Trying, Trying], 
 type Trying = () => Promise<ServerWay | null>
 
 async function logInToNode({link, record, nodeName, watch}: Ground, asking: boolean, signal: AbortSignal): Promise<Remote> {
-  const node = {...nodeAddress(record), granted: watch.view.job?.node ?? null}
-  try {
-    if (!asking) return await logInSilently({link, node, nodeName, limitMs: LOGIN_MS}, signal)
-    return await link.toNode(node, signal).catch((error: unknown) => {
+  const attempt = (granted: string | null, mayAsk: boolean) => {
+    const node = {...nodeAddress(record), granted}
+    if (!mayAsk) return logInSilently({link, node, nodeName, limitMs: LOGIN_MS}, signal)
+    return link.toNode(node, signal).catch((error: unknown) => {
       throw whyNotIn(error, {link, nodeName})
     })
+  }
+  const logIn = async () => {
+    const known = watch.view.job?.node ?? null
+    if (known !== null) return attempt(known, asking)
+    // The job is heard sooner than Grid Engine is asked, whose word only a password needs.
+    try {
+      return await attempt(null, false)
+    } catch (error) {
+      if (!(error instanceof JnodeError) || isWrongKey(error) || !(asking || isRefusedLogin(error))) throw error
+    }
+    return attempt(await watch.until(({job}) => job?.node ?? null), asking)
+  }
+  try {
+    return await logIn()
   } catch (error) {
     throw error instanceof JnodeError && isWrongKey(error) ? closed(`${error.message}. ${sourceOf(record)}`, null, error.cause) : error
   }
+}
+
+function isRefusedLogin({cause}: JnodeError): boolean {
+  return cause instanceof JnodeError && cause.code === 'login-failed'
 }
 
 /** Which keys were taken for the node's tells whose mistake it may be. */

@@ -25,7 +25,17 @@ async function chrome({proxy, past}) {
       const page = await context.newPage()
       return {
         goto: (url) => page.goto(url).then(() => true, () => false),
-        run: async (code) => JSON.parse(await page.evaluate(inPage(code))),
+        // Chromium loads a page that failed once more by itself, which may be in the middle of what is run there.
+        async run(code) {
+          for (let tries = 1; ; tries++) {
+            try {
+              return JSON.parse(await page.evaluate(inPage(code)))
+            } catch (error) {
+              if (tries === 3 || !/context was destroyed/.test(error.message)) throw error
+              await page.waitForLoadState()
+            }
+          }
+        },
       }
     },
     close: () => browser.close(),
