@@ -159,7 +159,7 @@ describe('today’s JupyterLab', () => {
     const session = host === 'laptop' ? await jnode.ok(`start modern --host head --app lab --setup 'PATH=${bin}:$PATH'`) : await jnode.ok('connect modern --host head', {host})
     const {output} = await program<{output: string}>(host, 'jupyterlab.js', {url: session.url, code: 'import jupyterlab\nprint(jupyterlab.__version__)', command: 'echo $((6 * 7)) > ~/from-terminal-$JOB_ID', file: `from-${host}.txt`})
     expect(output).toMatch(/^4\.6\./)
-    expect((await lab.exec('head', 'alice', `cat ~/from-terminal* ~/from-${host}.txt; rm ~/from-terminal* ~/from-${host}.txt`)).stdout).toBe('42\nuploaded\n')
+    expect((await lab.exec('head', 'alice', `cat ~/from-terminal* ~/from-${host}.txt; rm -r ~/from-terminal* ~/from-${host}.txt ~/Untitled* ~/.jupyter/lab`)).stdout).toBe('42\nuploaded\n')
     if (host === 'laptop2') await jnode.ok('stop modern')
   })
 })

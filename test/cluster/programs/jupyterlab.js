@@ -13,7 +13,7 @@ try {
   context.setDefaultTimeout(120_000)
   const page = await context.newPage()
   // A workspace of its own: JupyterLab opens in each what was open in it before.
-  await page.goto(url.replace('/lab', `/lab/workspaces/${file.replaceAll('.', '-')}`))
+  await page.goto(url.replace('/lab', `/lab/workspaces/${file.replaceAll('.', '-')}-${Date.now()}`))
   await page.locator('.jp-LauncherCard[data-category="Notebook"]').first().click()
   const cell = page.locator('.jp-Notebook .jp-CodeCell').first()
   await cell.locator('.cm-content').click()
