@@ -16,7 +16,7 @@ describe('a runtime file', () => {
   })
 
   test.each([
-    {base_url: '//evil.example/'}, {base_url: '@evil.example/'}, {base_url: '/\\evil.example/'}, {base_url: '/u/@evil/'}, {base_url: '/u'}, {base_url: 'u/'}, {base_url: '/a\nb/'}, {base_url: '/?x/'}, {base_url: '/#/'}, {base_url: '/a//b/'},
+    {base_url: '//evil.example/'}, {base_url: '@evil.example/'}, {base_url: '/\\evil.example/'}, {base_url: '/@evil/'}, {base_url: '/u'}, {base_url: 'u/'}, {base_url: '/a\nb/'}, {base_url: '/?x/'}, {base_url: '/#/'}, {base_url: '/a//b/'},
     {port: 8888.5}, {port: -1}, {port: 70_000}, {hostname: '-oProxyCommand=id'}, {hostname: '$(id)'}, {hostname: 'a b'}, {sock: 'relative.sock'}, {sock: '/tmp/a\nb'},
   ])('with %j is none', (wrong) => {
     const right = {base_url: '/', hostname: 'node7', port: 8888, secure: false, sock: '', token: 't', root_dir: '/work'}
