@@ -5,6 +5,7 @@ import {endianness} from 'node:os'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {JnodeError, messageOf} from './errors.ts'
 import {isWsl} from './wsl.ts'
+import {oneAtATime} from './one-at-a-time.ts'
 
 /** Whether the program at the other end is this user's. */
 export type IsMine = (socket: Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>) => Promise<boolean>
@@ -34,7 +35,8 @@ export function whoCanConnect(): string {
 /** On systems that do not say whose a connection is, everybody's is taken for this user's. Throws `config` where Linux does not say it. */
 export async function peerCheck(system: PeerSystem = thisSystem()): Promise<IsMine> {
   if (!system.checks) return async () => true
-  const tables = shared(system.readTables)
+  // A page opens many connections at once, and a reading must be later than they are.
+  const tables = oneAtATime(system.readTables)
   await tables().catch((cause: unknown) => {
     throw new JnodeError('config', `jnode cannot check which user connects to its local port: ${messageOf(cause)}`, {hint: 'Make /proc/net/tcp readable, for example by mounting /proc.', cause})
   })
@@ -59,19 +61,6 @@ function thisSystem(): PeerSystem {
       return v4 + v6
     },
   }
-}
-
-/** One reading for all who ask before it begins: a page opens many connections at once, and a reading must be later than they are. */
-function shared<T>(read: () => Promise<T>): () => Promise<T> {
-  let under: Promise<unknown> = Promise.resolve()
-  let next: Promise<T> | null = null
-  return () =>
-    (next ??= under.then(() => {
-      const reading = read()
-      next = null
-      under = reading.catch(() => {})
-      return reading
-    }))
 }
 
 /** The uid of the socket at the other end; null where there is none, or its process has closed it (the kernel then says 0). */

@@ -4,6 +4,7 @@
  */
 import type {Duplex} from 'node:stream'
 import {showsProof} from '../jupyter/shows-proof.ts'
+import {oneAtATime} from '../one-at-a-time.ts'
 import type {OpenToServer} from '../tunnel/tunnel.ts'
 import {closed, notOurs, type RouteContext} from './route-context.ts'
 
@@ -40,19 +41,5 @@ async function sure(open: OpenToServer, check: (stream: Duplex) => Promise<void>
   } catch (error) {
     stream.destroy()
     throw error
-  }
-}
-
-/** Runs that begin after they are asked for: those who ask while one is under way share the next one. */
-function oneAtATime<T>(run: () => Promise<T>): () => Promise<T> {
-  let latest: Promise<unknown> = Promise.resolve()
-  let next: Promise<T> | null = null
-  return () => {
-    next ??= latest.catch(() => {}).then(() => {
-      next = null
-      return run()
-    })
-    latest = next
-    return next
   }
 }
